@@ -1,12 +1,12 @@
 //! `mailauth account`.
 
 use crate::account_columns::Columns;
+use crate::context::{Context, read_domain};
 use crate::failure::{Exit, Failure};
 use crate::hash::{Storing, make_permitted, read_scheme, read_stored};
 use crate::listing::{INCOMPLETE, each_account};
 use crate::output::{List, ListRow, Sheet, json, remark, say, yes_no};
 use crate::quota::figures;
-use crate::setup::{Setup, read_domain};
 use crate::stored_login::{self, Exact};
 use crate::{
     account_columns, account_csv, account_rename, lookup, mailbox, nearby, password_prompt, switch, validation,
@@ -200,13 +200,13 @@ impl Verb {
         }
     }
 
-    pub fn run(self, setup: &Setup) -> Result<Exit, Failure> {
-        let store = setup.store()?;
+    pub fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let store = context.store()?;
         self.ensure_permitted(&store)?;
-        let config = &setup.config;
+        let config = &context.config;
         match self {
             Verb::Add { login, password, no_password, hash_stdin, columns, make_mailbox } => {
-                let (login, mut change) = validation::new_account(setup.new_login(&login), &columns, config)?;
+                let (login, mut change) = validation::new_account(context.new_login(&login), &columns, config)?;
                 warn_of(&change);
                 let source = match (no_password, hash_stdin) {
                     (true, _) => None,
@@ -216,7 +216,7 @@ impl Verb {
                     }
                     _ => Some(password),
                 };
-                let row = add(setup, &store, login, change, source)?;
+                let row = add(context, &store, login, change, source)?;
                 if make_mailbox {
                     mailbox::make(row, config)?;
                 } else {
@@ -224,9 +224,9 @@ impl Verb {
                 }
             }
             Verb::List { domain, only, json } => list(&store, domain.as_ref(), &only, json, config)?,
-            Verb::Show { login, json } => show(&store, &setup.login(&login)?, json, config)?,
+            Verb::Show { login, json } => show(&store, &context.login(&login)?, json, config)?,
             Verb::Set { login, hash_stdin, columns, make_mailbox } => {
-                let login = setup.login(&login)?;
+                let login = context.login(&login)?;
                 let nothing = columns.is_empty() && !hash_stdin;
                 if nothing && make_mailbox {
                     mailbox::make(lookup::account(&store, &login)?, config)?;
@@ -240,7 +240,7 @@ impl Verb {
                     change.password = Some(stored_from_stdin(config)?);
                 }
                 warn_of(&change);
-                set(setup, &store, &login, &change)?;
+                set(context, &store, &login, &change)?;
                 say(format_args!("changed the account {}", login.readable()))?;
                 if change.quota_bytes.is_some() || change.quota_messages.is_some() {
                     crate::quota::follow(&store, &login, config)?;
@@ -250,10 +250,10 @@ impl Verb {
                 }
             }
             Verb::Passwd { login, password, no_password } => {
-                let login = setup.login(&login)?;
+                let login = context.login(&login)?;
                 lookup::account(&store, &login)?;
                 let new = if no_password { Password::default() } else { password.make(&login, config)? };
-                set(setup, &store, &login, &AccountChange { password: Some(new), ..AccountChange::default() })?;
+                set(context, &store, &login, &AccountChange { password: Some(new), ..AccountChange::default() })?;
                 say(format_args!(
                     "{} the password of {}",
                     if no_password { "removed" } else { "changed" },
@@ -261,9 +261,9 @@ impl Verb {
                 ))?;
             }
             Verb::Remove { login, exact } => {
-                let login = exact.bytes(setup, &login)?;
+                let login = exact.bytes(context, &login)?;
                 let what: Vec<_> = stored_login::change_notice(&login).into_iter().collect();
-                let removed = setup.change(&store, &what, |store| store.remove_stored_account(&login));
+                let removed = context.change(&store, &what, |store| store.remove_stored_account(&login));
                 removed.map_err(|error| nearby::refused(&store, error, false))?;
                 say(format_args!(
                     "removed the account {}; stored mail was not removed",
@@ -271,11 +271,11 @@ impl Verb {
                 ))?;
             }
             Verb::Rename { old, new, move_mailbox, exact } => {
-                let old = exact.bytes(setup, &old)?;
-                account_rename::rename(setup, &store, &old, setup.new_login(&new)?, move_mailbox)?;
+                let old = exact.bytes(context, &old)?;
+                account_rename::rename(context, &store, &old, context.new_login(&new)?, move_mailbox)?;
             }
             Verb::Import { file } => {
-                account_csv::import(&store, &file, setup)?;
+                account_csv::import(&store, &file, context)?;
             }
             Verb::Export { file } => account_csv::export(&store, file.as_deref())?,
         }
@@ -284,13 +284,13 @@ impl Verb {
 }
 
 /// Changes a row and tells the daemon.
-fn set(setup: &Setup, store: &SqlStore, login: &Login, change: &AccountChange) -> Result<(), Failure> {
-    let done = setup.change(store, &[Changed::Account(login.clone())], |store| store.set_account(login, change));
+fn set(context: &Context, store: &SqlStore, login: &Login, change: &AccountChange) -> Result<(), Failure> {
+    let done = context.change(store, &[Changed::Account(login.clone())], |store| store.set_account(login, change));
     done.map_err(|error| nearby::refused(store, error, false))
 }
 
 fn add(
-    setup: &Setup,
+    context: &Context,
     store: &SqlStore,
     login: Login,
     change: AccountChange,
@@ -307,10 +307,10 @@ fn add(
     }
     let mut row = AccountRow::new(login);
     if let Some(password) = password {
-        row.password = password.make(&row.login, &setup.config)?;
+        row.password = password.make(&row.login, &context.config)?;
     }
     account_columns::apply(change, &mut row);
-    let added = setup.change(store, &[Changed::Account(row.login.clone())], |store| store.add_account(&row));
+    let added = context.change(store, &[Changed::Account(row.login.clone())], |store| store.add_account(&row));
     added.map_err(|error| nearby::refused(store, error, true))?;
     if let Some(note) = crate::alias::of_account(store, &row.login) {
         remark(format_args!("note: {note}"));

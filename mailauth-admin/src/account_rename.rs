@@ -1,8 +1,8 @@
 //! `mailauth account rename`.
 
+use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{printable, remark, say};
-use crate::setup::Setup;
 use crate::{nearby, stored_login, validation};
 use mailauth_core::account::{Account, AccountRow, Login};
 use mailauth_core::moving::{Moving, NotMoved};
@@ -16,11 +16,11 @@ use std::path::{Path, PathBuf};
 const MAX_NOTICES: usize = 200;
 
 /// Gives the account with the login `old`, byte for byte, the login `new`.
-pub fn rename(setup: &Setup, store: &SqlStore, old: &[u8], new: Login, move_mailbox: bool) -> Result<(), Failure> {
-    validation::rename(store, old, &new, &setup.config)?;
+pub fn rename(context: &Context, store: &SqlStore, old: &[u8], new: Login, move_mailbox: bool) -> Result<(), Failure> {
+    validation::rename(store, old, &new, &context.config)?;
     // If the stored bytes only parse as this login, another row has its mail and its aliases.
     let former = Login::parse(old, None).ok().filter(|login| login.as_str().as_bytes() == old);
-    let paths = former.as_ref().map(|former| paths(setup, store, former, &new)).transpose()?.flatten();
+    let paths = former.as_ref().map(|former| paths(context, store, former, &new)).transpose()?.flatten();
     let aliases = former.as_ref().map_or(Ok(Vec::new()), |former| store.alias_targets_that_are(former))?;
     let moving = match (&paths, move_mailbox) {
         (Some(paths), true) => paths.moving()?,
@@ -34,7 +34,7 @@ pub fn rename(setup: &Setup, store: &SqlStore, old: &[u8], new: Login, move_mail
     };
     let what = change_notices(old, &new, &aliases);
     let renaming = &mut Renaming { aliases: &aliases, beside: &mut beside };
-    let renamed = setup.change(store, &what, |store| store.rename_account_with(old, &new, renaming));
+    let renamed = context.change(store, &what, |store| store.rename_account_with(old, &new, renaming));
     if let Err(error) = renamed {
         return Err(undone(store, error, moving.as_ref().filter(|_| moved), paths.as_ref(), &new));
     }
@@ -51,14 +51,15 @@ struct Paths {
 }
 
 /// Returns both places of the mail, or `None` if the row cannot be used under one of the logins.
-fn paths(setup: &Setup, store: &SqlStore, former: &Login, new: &Login) -> Result<Option<Paths>, Failure> {
+fn paths(context: &Context, store: &SqlStore, former: &Login, new: &Login) -> Result<Option<Paths>, Failure> {
     let row = match store.find(former) {
         Ok(Some(row)) => row,
         // The change itself reports why.
         Ok(None) | Err(StoreError::Unusable(_)) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let account = |login: &Login| setup.config.mailbox.resolve(AccountRow { login: login.clone(), ..row.clone() }).ok();
+    let account =
+        |login: &Login| context.config.mailbox.resolve(AccountRow { login: login.clone(), ..row.clone() }).ok();
     Ok(account(former).zip(account(new)).map(|(before, after)| Paths { before, after }))
 }
 

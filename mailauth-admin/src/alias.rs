@@ -4,10 +4,10 @@ mod notes;
 
 pub use notes::of_account;
 
+use crate::context::{Context, read_domain};
 use crate::failure::{Exit, Failure};
 use crate::listing::{INCOMPLETE, each_alias};
 use crate::output::{List, ListRow, json, remark, say};
-use crate::setup::{Setup, read_domain};
 use crate::{lookup, nearby};
 use clap::Subcommand;
 use mailauth_core::alias::{check_target, read_address};
@@ -72,16 +72,16 @@ struct AddedJson<'a> {
 }
 
 impl Verb {
-    pub fn run(self, setup: &Setup) -> Result<Exit, Failure> {
+    pub fn run(self, context: &Context) -> Result<Exit, Failure> {
         match self {
-            Verb::Add { address, target, json } => add(setup, &read(&address, &target, &setup.config)?, json)?,
+            Verb::Add { address, target, json } => add(context, &read(&address, &target, &context.config)?, json)?,
             Verb::List { domain, to, json: as_json } => {
-                let store = setup.store()?;
+                let store = context.store()?;
                 if let Some(domain) = &domain {
                     lookup::domain(&store, domain)?;
                 }
                 let mut list = List::new(["ADDRESS", "TARGETS"], as_json);
-                let to = to.map(|to| setup.login(&to)).transpose()?;
+                let to = to.map(|to| context.login(&to)).transpose()?;
                 let leads_there = |target: &String| Login::parse(target.as_bytes(), None).ok() == to;
                 let unusable = each_alias(&store, domain.as_ref(), |AliasRow { address, targets }| {
                     match to.is_none() || targets.iter().any(leads_there) {
@@ -92,7 +92,7 @@ impl Verb {
                 list.end()?;
                 unusable.complain(INCOMPLETE)?;
             }
-            Verb::Remove { address, target } => remove(setup, &address, target)?,
+            Verb::Remove { address, target } => remove(context, &address, target)?,
         }
         Ok(Exit::Yes)
     }
@@ -145,12 +145,12 @@ fn complete(text: &str, default_domain: Option<&str>) -> String {
     }
 }
 
-fn add(setup: &Setup, alias: &AliasRow, as_json: bool) -> Result<(), Failure> {
-    let store = Arc::new(setup.store()?);
+fn add(context: &Context, alias: &AliasRow, as_json: bool) -> Result<(), Failure> {
+    let store = Arc::new(context.store()?);
     store.ensure_own()?;
-    let added = setup.change(&store, &[Changed::Alias(alias.address.clone())], |store| store.add_alias(alias));
+    let added = context.change(&store, &[Changed::Alias(alias.address.clone())], |store| store.add_alias(alias));
     added.map_err(|error| nearby::refused(&store, error, true))?;
-    let notes = notes::notes(&store, &setup.config, &alias.address, &alias.targets);
+    let notes = notes::notes(&store, &context.config, &alias.address, &alias.targets);
     if as_json {
         json(&AddedJson { address: &alias.address, targets: &alias.targets, notes: &notes })?;
     } else {
@@ -162,18 +162,18 @@ fn add(setup: &Setup, alias: &AliasRow, as_json: bool) -> Result<(), Failure> {
 
 /// Removes the rows that match the arguments byte for byte, because rows of other programs need not be valid addresses;
 /// if there are none, the rows of the normalized addresses.
-fn remove(setup: &Setup, address: &str, targets: Vec<String>) -> Result<(), Failure> {
-    let store = setup.store()?;
+fn remove(context: &Context, address: &str, targets: Vec<String>) -> Result<(), Failure> {
+    let store = context.store()?;
     store.ensure_own()?;
     let as_written = AliasRow { address: address.to_owned(), targets: targets.clone() };
-    let normalized = match read(address, &targets, &setup.config) {
+    let normalized = match read(address, &targets, &context.config) {
         Ok(alias) => alias,
         // The address is still normalized, even if a target is invalid.
         Err(_) => AliasRow { address: read_address(address, None).unwrap_or_else(|_| address.to_owned()), targets },
     };
     let what: BTreeSet<_> = [as_written.address.clone(), normalized.address.clone()].into();
     let what: Vec<_> = what.into_iter().map(Changed::Alias).collect();
-    let removed = setup.change(&store, &what, |store| match store.remove_alias(&as_written) {
+    let removed = context.change(&store, &what, |store| match store.remove_alias(&as_written) {
         Err(AdminError::NoSuch { .. }) if as_written != normalized => {
             store.remove_alias(&normalized).map(|()| &normalized)
         }

@@ -1,10 +1,10 @@
 //! `mailauth auth`: tries a login and explains the answer.
 
+use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{Sheet, json, say};
 use crate::password_prompt;
 use crate::quota::figures;
-use crate::setup::Setup;
 use crate::throttle;
 use clap::Args;
 use mailauth_core::account::Account;
@@ -115,7 +115,7 @@ impl<'a> From<&'a Account> for AccountJson<'a> {
 }
 
 impl Auth {
-    pub fn run(self, setup: &Setup) -> Result<Exit, Failure> {
+    pub fn run(self, context: &Context) -> Result<Exit, Failure> {
         let password = match self.password_stdin {
             true => password_prompt::from_stdin()?,
             false => password_prompt::ask(&format!("Password for {}: ", self.login))?,
@@ -123,18 +123,19 @@ impl Auth {
         let begin = Instant::now();
         let (answer, took, here) = match &self.socket {
             None => {
-                let answer = self.decide(setup, &password)?;
+                let answer = self.decide(context, &password)?;
                 (answer, begin.elapsed(), None)
             }
             Some(socket) => {
-                let daemon = Client::new(socket, PATIENCE).trusting(setup.config.server_user());
+                let daemon = Client::new(socket, PATIENCE).trusting(context.config.server_user());
                 let answer = daemon.authenticate(self.request(&password));
                 let took = begin.elapsed();
-                let here = matches!(answer, Err(Refusal::No(_))).then(|| self.decide(setup, &password)).transpose()?;
+                let here =
+                    matches!(answer, Err(Refusal::No(_))).then(|| self.decide(context, &password)).transpose()?;
                 (answer, took, here.map(|here| ExplainedAnswer::new(&here)))
             }
         };
-        let throttled = throttle::states_of(setup, &self.login);
+        let throttled = throttle::states_of(context, &self.login);
         self.show(&answer, took, here, &throttled)
     }
 
@@ -146,8 +147,8 @@ impl Auth {
         }
     }
 
-    fn decide(&self, setup: &Setup, password: &Secret) -> Result<Answer<Box<Account>>, Failure> {
-        let backend = Backend::over(Arc::new(setup.store()?), &setup.config);
+    fn decide(&self, context: &Context, password: &Secret) -> Result<Answer<Box<Account>>, Failure> {
+        let backend = Backend::over(Arc::new(context.store()?), &context.config);
         Ok(backend.authenticator.authenticate(self.request(password)))
     }
 

@@ -4,9 +4,9 @@ mod described;
 mod logins;
 mod report;
 
+use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::progress::Progress;
-use crate::setup::Setup;
 use clap::{Args, ValueEnum};
 use described::Described;
 use logins::{Line, Logins};
@@ -107,9 +107,9 @@ struct Answers {
 }
 
 impl Compare {
-    pub fn run(self, setup: &Setup) -> Result<Exit, Failure> {
-        let user = setup.config.server_user();
-        let to = self.to.as_deref().unwrap_or(&setup.config.courier.socket);
+    pub fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let user = context.config.server_user();
+        let to = self.to.as_deref().unwrap_or(&context.config.courier.socket);
         if is_same(&self.socket, to) {
             return Err(Failure::usage(format!(
                 "--socket {} is mailauth's own socket; give the socket of the other daemon, or let one of the two daemons \
@@ -124,7 +124,7 @@ impl Compare {
                 "mailauth-courier",
                 match &self.to {
                     Some(socket) => Client::new(socket, PATIENCE).trusting(user),
-                    None => Client::for_daemon(&setup.config, PATIENCE),
+                    None => Client::for_daemon(&context.config, PATIENCE),
                 },
             ),
         ];

@@ -5,11 +5,11 @@
 //! command line and the configuration, is 75, so that mail waits and is not sent back. The same holds for a refusal that is
 //! known only from a replica.
 
+use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::remark;
 use crate::quota::{ByPath, Mailbox};
 use crate::recipient::Recipient;
-use crate::setup::Setup;
 use clap::Args;
 use mailauth_core::account::AccountRow;
 use mailauth_core::config::QuotaConfig;
@@ -45,12 +45,14 @@ pub struct Deliver {
 }
 
 impl Deliver {
-    pub fn run(self, setup: impl FnOnce() -> Result<Setup, Failure>) -> Result<Exit, Failure> {
+    pub fn run(self, context: impl FnOnce() -> Result<Context, Failure>) -> Result<Exit, Failure> {
         // SAFETY: ignoring a signal runs no code of ours. Reaching a limit of file sizes is then an ordinary error.
         unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
         let store = || match (self.by_path.mailbox(), &self.login) {
             (Some(mailbox), _) => deliver_to_path(&mailbox),
-            (None, login) => setup().and_then(|setup| deliver_to_account(&setup, login.as_deref().unwrap_or_default())),
+            (None, login) => {
+                context().and_then(|context| deliver_to_account(&context, login.as_deref().unwrap_or_default()))
+            }
         };
         // A defect of this program is no reason to send mail back.
         let stored = catch_unwind(AssertUnwindSafe(store)).unwrap_or_else(|_| {
@@ -81,24 +83,24 @@ fn deliver_to_path(mailbox: &Mailbox) -> Result<Exit, Failure> {
 }
 
 /// Stores the message in the mailbox of an account.
-fn deliver_to_account(setup: &Setup, login: &str) -> Result<Exit, Failure> {
-    let login = setup.recipient(login)?;
-    let database = setup.store()?;
+fn deliver_to_account(context: &Context, login: &str) -> Result<Exit, Failure> {
+    let login = context.recipient(login)?;
+    let database = context.store()?;
     let unknown = Failure::new(Exit::NoUser, format!("no such account {login}, or it is disabled or receives no mail"));
     let receives = |row: &AccountRow| row.enabled && row.domain_enabled && row.receives;
-    let recipient = Recipient::find(&database, &login, &setup.config.address.delimiters, unknown, receives)?;
+    let recipient = Recipient::find(&database, &login, &context.config.address.delimiters, unknown, receives)?;
     let login = recipient.row.login.clone();
-    let mut mailbox =
-        Mailbox::of(recipient.row.clone(), &setup.config).map_err(|unusable| Failure::not_now(unusable.to_string()))?;
+    let mut mailbox = Mailbox::of(recipient.row.clone(), &context.config)
+        .map_err(|unusable| Failure::not_now(unusable.to_string()))?;
     // The other mailboxes of the domain that this process may read as the owner.
-    let (defaults, rules) = (&setup.config.mailbox, setup.config.quota.rules());
+    let (defaults, rules) = (&context.config.mailbox, context.config.quota.rules());
     let others = Others { accounts: &database, defaults, rules, mailboxes: &Here };
     let member = Member::of(recipient.pools(), &login)?.map(|member| member.with_others(others));
     if let Some(member) = &member {
         mailbox.limits = member.mailbox_limits(mailbox.limits);
     }
     // This is read now, because root may read a file that the owner may not.
-    let text = if setup.config.quota.warn.is_empty() { None } else { template(&setup.config.quota) };
+    let text = if context.config.quota.warn.is_empty() { None } else { template(&context.config.quota) };
     become_owner(&mailbox)?;
     let open = mailbox.open_existing()?;
     let stored = store(&open, &mut io::stdin().lock(), member.as_ref());
@@ -106,7 +108,7 @@ fn deliver_to_account(setup: &Setup, login: &str) -> Result<Exit, Failure> {
     if let (Some(usage), Some(text)) = (usage, text) {
         let warning = Warning { address: login.as_str(), usage, limits: open.limits(), now: SystemTime::now() };
         // The message is stored, even if the warning cannot be.
-        if let Err(problem) = warn(&open, &warning, &text, &setup.config.quota.warn, member.as_ref()) {
+        if let Err(problem) = warn(&open, &warning, &text, &context.config.quota.warn, member.as_ref()) {
             remark(format_args!("warning: {login} was not warned that the mailbox is filling up: {problem}"));
         }
     }

@@ -1,10 +1,10 @@
 //! `mailauth domain`.
 
+use crate::context::{Context, read_domain, read_new_domain};
 use crate::failure::{Exit, Failure};
 use crate::listing::{INCOMPLETE, each_account, each_alias, each_domain};
 use crate::output::{List, ListRow, Sheet, json, remark, say, yes_no};
 use crate::quota::figures;
-use crate::setup::{Setup, read_domain, read_new_domain};
 use crate::{domain_alias, lookup, nearby, switch};
 use clap::{Args, Subcommand};
 use mailauth_core::DomainName;
@@ -194,17 +194,17 @@ impl Columns {
 }
 
 impl Verb {
-    pub fn run(self, setup: &Setup) -> Result<Exit, Failure> {
-        let store = setup.store()?;
+    pub fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let store = context.store()?;
         if matches!(self, Verb::Add { .. } | Verb::Set { .. } | Verb::Remove { .. }) {
             store.ensure_own()?;
         }
         match self {
-            Verb::Alias(verb) => verb.run(setup, &store)?,
+            Verb::Alias(verb) => verb.run(context, &store)?,
             Verb::Add { domain, columns } => {
                 let mut row = DomainRow::new(domain.as_str());
                 columns.apply(&mut row)?;
-                setup.change(&store, &[Changed::Domain(domain.clone())], |store| store.add_domain(&row))?;
+                context.change(&store, &[Changed::Domain(domain.clone())], |store| store.add_domain(&row))?;
                 say(format_args!("added the domain {}", domain.readable()))?;
             }
             Verb::List { enabled, disabled, json: as_json } => {
@@ -218,7 +218,7 @@ impl Verb {
                 let mut row = lookup::domain(&store, &domain)?;
                 let before = row.quota;
                 columns.apply(&mut row)?;
-                let set = setup.change(&store, &[Changed::Domain(domain.clone())], |store| store.set_domain(&row));
+                let set = context.change(&store, &[Changed::Domain(domain.clone())], |store| store.set_domain(&row));
                 set.map_err(|error| nearby::refused(&store, error, false))?;
                 say(format_args!("changed the domain {}", domain.readable()))?;
                 if before == Limits::NONE && row.quota != Limits::NONE {
@@ -230,7 +230,7 @@ impl Verb {
             Verb::Remove { domain, contents } => {
                 let what = if contents { domain_alias::names_of(&store, &domain)? } else { Vec::new() };
                 let what: Vec<_> = [domain.clone()].into_iter().chain(what).map(Changed::Domain).collect();
-                let removed = setup.change(&store, &what, |store| store.remove_domain(domain.as_str(), contents));
+                let removed = context.change(&store, &what, |store| store.remove_domain(domain.as_str(), contents));
                 removed.map_err(|error| nearby::refused(&store, error, false))?;
                 let name = domain.readable();
                 say(format_args!("removed the domain {name}; stored mail was not removed"))?;

@@ -1,9 +1,9 @@
 //! `mailauth domain alias`: domains that are other names of a domain.
 
+use crate::context::{Context, read_domain};
 use crate::failure::{Failure, no_such};
 use crate::listing::{INCOMPLETE, each_alias_domain};
 use crate::output::{List, ListRow, say, yes_no};
-use crate::setup::{Setup, read_domain};
 use crate::switch;
 use clap::Subcommand;
 use csv::{ReaderBuilder, WriterBuilder};
@@ -95,14 +95,14 @@ impl ListRow<3> for AliasDomainJson {
 }
 
 impl Verb {
-    pub fn run(self, setup: &Setup, store: &SqlStore) -> Result<(), Failure> {
+    pub fn run(self, context: &Context, store: &SqlStore) -> Result<(), Failure> {
         if !matches!(self, Verb::List { .. } | Verb::Export) {
             store.ensure_own()?;
         }
         match self {
             Verb::Add { name, target, disabled } => {
                 let row = AliasDomainRow { name: name.to_string(), target: target.to_string(), enabled: !disabled };
-                let added = setup.change(store, &[Changed::Domain(name.clone())], |store| {
+                let added = context.change(store, &[Changed::Domain(name.clone())], |store| {
                     store.add_alias_domains(std::slice::from_ref(&row))
                 });
                 added.map_err(|(_, error)| error)?;
@@ -122,15 +122,15 @@ impl Verb {
                 let mut row = find(store, &name)?;
                 row.enabled = enabled.unwrap_or(row.enabled);
                 row.target = target.map_or(row.target, |target| target.to_string());
-                setup.change(store, &[Changed::Domain(name.clone())], |store| store.set_alias_domain(&row))?;
+                context.change(store, &[Changed::Domain(name.clone())], |store| store.set_alias_domain(&row))?;
                 say(format_args!("changed the alias domain {name}"))
             }
             Verb::Remove { name } => {
                 let what = [Changed::Domain(name.clone())];
-                setup.change(store, &what, |store| store.remove_alias_domain(name.as_str()))?;
+                context.change(store, &what, |store| store.remove_alias_domain(name.as_str()))?;
                 say(format_args!("removed the alias domain {name}"))
             }
-            Verb::Import { file } => import(setup, store, &file),
+            Verb::Import { file } => import(context, store, &file),
             Verb::Export => export(store),
         }
     }
@@ -168,7 +168,7 @@ impl Row {
     }
 }
 
-fn import(setup: &Setup, store: &SqlStore, file: &Path) -> Result<(), Failure> {
+fn import(context: &Context, store: &SqlStore, file: &Path) -> Result<(), Failure> {
     let shown = file.display();
     let read: Box<dyn Read> = match file.as_os_str() == "-" {
         true => Box::new(io::stdin().lock()),
@@ -183,7 +183,7 @@ fn import(setup: &Setup, store: &SqlStore, file: &Path) -> Result<(), Failure> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
     let (rows, lines) = read_rows(text).map_err(|problems| Failure::no(problems.join("\n")))?;
     let what: Vec<_> = rows.iter().filter_map(|row| DomainName::parse(&row.name).ok()).map(Changed::Domain).collect();
-    let added = setup.change(store, &what, |store| store.add_alias_domains(&rows));
+    let added = context.change(store, &what, |store| store.add_alias_domains(&rows));
     added.map_err(|(place, error)| match error {
         AdminError::Store(error) => error.into(),
         error => {

@@ -1,9 +1,9 @@
 //! `mailauth hash`.
 
+use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{remark, say};
 use crate::password_prompt;
-use crate::setup::Setup;
 use clap::Args;
 use mailauth_core::account::Password;
 use mailauth_core::password::{self, Flaw, HashError, NewScheme, Stored};
@@ -25,10 +25,10 @@ pub struct Hash {
 }
 
 impl Hash {
-    pub fn run(self, setup: &Setup) -> Result<Exit, Failure> {
+    pub fn run(self, context: &Context) -> Result<Exit, Failure> {
         let ask = !self.password_stdin && io::stdin().is_terminal();
         let password = if ask { password_prompt::ask_new("Password: ")? } else { password_prompt::from_stdin()? };
-        let hash = make(self.scheme.unwrap_or(Storing::Hashed(setup.config.password.scheme)), &password)?;
+        let hash = make(self.scheme.unwrap_or(Storing::Hashed(context.config.password.scheme)), &password)?;
         say(String::from_utf8_lossy(hash.expose()))?;
         Ok(Exit::Yes)
     }

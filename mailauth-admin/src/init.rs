@@ -1,8 +1,8 @@
 //! `mailauth init`.
 
+use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{remark, say};
-use crate::setup::Setup;
 use mailauth_core::config::DatabaseConfig;
 use mailauth_core::store::{Administration, Changed, Respelt, SchemaChange, SqlStore, open_single};
 use std::time::Duration;
@@ -11,14 +11,14 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// Creates the schema, or brings it up to date.
-pub fn run(setup: &Setup) -> Result<Exit, Failure> {
-    let url = &setup.database.url;
-    let mut store = setup.store()?;
+pub fn run(context: &Context) -> Result<Exit, Failure> {
+    let url = &context.database.url;
+    let mut store = context.store()?;
     store.ensure_own()?;
     // A database that does not answer now fails within its usual deadline.
     if store.ask_hosts().iter().any(|host| host.live) {
-        let deadline = setup.database.deadline.max(PATIENCE);
-        store = open_single(&DatabaseConfig { deadline, ..setup.database.clone() })?;
+        let deadline = context.database.deadline.max(PATIENCE);
+        store = open_single(&DatabaseConfig { deadline, ..context.database.clone() })?;
     }
     match store.init()? {
         SchemaChange { from: 0, to } => say(format_args!("created the tables in {url} (schema version {to})"))?,
@@ -32,14 +32,14 @@ pub fn run(setup: &Setup) -> Result<Exit, Failure> {
     if let Some(problem) = store.character_set()?.problem {
         remark(format_args!("warning: {problem}"));
     }
-    respell(setup, &store)
+    respell(context, &store)
 }
 
 /// Changes names that former versions stored to the spelling that is looked up, and reports the changes.
-fn respell(setup: &Setup, store: &SqlStore) -> Result<Exit, Failure> {
-    let mailbox = &setup.config.mailbox;
+fn respell(context: &Context, store: &SqlStore) -> Result<Exit, Failure> {
+    let mailbox = &context.config.mailbox;
     let Respelt { domains, accounts, aliases, doubles, named } =
-        setup.change(store, &[Changed::Everything], |store| store.respell(mailbox))?;
+        context.change(store, &[Changed::Everything], |store| store.respell(mailbox))?;
     if domains + accounts + aliases > 0 {
         say(format_args!(
             "international names are now stored in their ASCII form (xn--); changed: domains {domains}, accounts \

@@ -10,6 +10,7 @@ mod alias;
 mod auth;
 mod check;
 mod compare;
+mod context;
 mod convert;
 mod deliver;
 mod domain;
@@ -27,7 +28,6 @@ mod progress;
 mod quota;
 mod recipient;
 mod schema;
-mod setup;
 mod spool;
 mod status;
 mod stored_login;
@@ -37,8 +37,8 @@ mod try_out;
 mod validation;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use context::Context;
 use failure::{Exit, Failure};
-use setup::Setup;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -148,22 +148,22 @@ fn refuse(error: &clap::Error) -> ExitCode {
 }
 
 fn run(Cli { config, noun, .. }: Cli) -> Result<Exit, Failure> {
-    let setup = || Setup::load(config.as_deref());
-    let as_daemon = || Setup::load_as_daemon(config.as_deref());
+    let context = || Context::load(config.as_deref());
+    let as_daemon = || Context::load_as_daemon(config.as_deref());
     match noun {
-        Noun::Init => init::run(&setup()?),
-        Noun::Domain(verb) => verb.run(&setup()?),
-        Noun::Account(verb) => verb.run(&setup()?),
-        Noun::Alias(verb) => verb.run(&setup()?),
+        Noun::Init => init::run(&context()?),
+        Noun::Domain(verb) => verb.run(&context()?),
+        Noun::Account(verb) => verb.run(&context()?),
+        Noun::Alias(verb) => verb.run(&context()?),
         Noun::Quota(verb) => verb.run(config.as_deref()),
-        Noun::Deliver(deliver) => deliver.run(|| Setup::load_for_delivery(config.as_deref())),
+        Noun::Deliver(deliver) => deliver.run(|| Context::load_for_delivery(config.as_deref())),
         Noun::Auth(auth) => auth.run(&as_daemon()?),
-        Noun::Hash(hash) => hash.run(&setup()?),
+        Noun::Hash(hash) => hash.run(&context()?),
         Noun::Check(check) => check.run(config.as_deref()),
-        Noun::Compare(compare) => compare.run(&setup()?),
+        Noun::Compare(compare) => compare.run(&context()?),
         Noun::Convert(convert) => convert.run(),
-        Noun::Status(status) => status.run(&setup()?),
-        Noun::Throttle(verb) => verb.run(&setup()?),
+        Noun::Status(status) => status.run(&context()?),
+        Noun::Throttle(verb) => verb.run(&context()?),
         Noun::Try(try_out) => try_out.run(),
         Noun::Schema(verb) => verb.run(&as_daemon()?),
     }

@@ -12,8 +12,8 @@ mod work;
 
 pub use target::{ByPath, Mailbox, follow};
 
+use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::setup::Setup;
 use clap::Subcommand;
 use std::path::Path;
 
@@ -29,13 +29,13 @@ pub enum Verb {
 impl Verb {
     /// Runs the command. The configuration is read only if it is needed: a mailbox given by its path needs none.
     pub fn run(self, config: Option<&Path>) -> Result<Exit, Failure> {
-        let setup = || Setup::load(config);
+        let context = || Context::load(config);
         match self {
-            Verb::Show(show) => show.run(&setup()?),
-            Verb::Recount(recount) => recount.run(setup),
-            Verb::Check(check) => check.run(setup),
-            Verb::Report(report) => report.run(setup()?),
-            Verb::MayStore(may_store) => may_store.run(setup),
+            Verb::Show(show) => show.run(&context()?),
+            Verb::Recount(recount) => recount.run(context),
+            Verb::Check(check) => check.run(context),
+            Verb::Report(report) => report.run(context()?),
+            Verb::MayStore(may_store) => may_store.run(context),
         }
     }
 }

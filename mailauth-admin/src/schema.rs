@@ -11,8 +11,8 @@ mod try_rows;
 pub use grants::Grants;
 pub use indexes::{SORTS, sentence};
 
+use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::setup::Setup;
 use clap::Subcommand;
 
 #[derive(Subcommand)]
@@ -34,10 +34,10 @@ pub enum Verb {
 }
 
 impl Verb {
-    pub fn run(self, setup: &Setup) -> Result<Exit, Failure> {
+    pub fn run(self, context: &Context) -> Result<Exit, Failure> {
         match self {
-            Verb::Show { json } => show::run(setup, json),
-            Verb::Try(try_rows) => try_rows.run(setup),
+            Verb::Show { json } => show::run(context, json),
+            Verb::Try(try_rows) => try_rows.run(context),
         }
     }
 }

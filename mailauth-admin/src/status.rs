@@ -1,8 +1,8 @@
 //! `mailauth status`: the state of the daemon, as it reports it.
 
+use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{Sheet, Table, json, say};
-use crate::setup::Setup;
 use clap::Args;
 use mailauth_core::answer::{NotNow, Refusal};
 use mailauth_protocol::client::Client;
@@ -28,8 +28,8 @@ pub struct Status {
 }
 
 impl Status {
-    pub fn run(self, setup: &Setup) -> Result<Exit, Failure> {
-        let status = ask(setup)?;
+    pub fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let status = ask(context)?;
         if self.json {
             json(&status)?;
         } else {
@@ -42,8 +42,8 @@ impl Status {
     }
 }
 
-fn ask(setup: &Setup) -> Result<DaemonStatus, Failure> {
-    let daemon = Client::for_daemon(&setup.config, PATIENCE);
+fn ask(context: &Context) -> Result<DaemonStatus, Failure> {
+    let daemon = Client::for_daemon(&context.config, PATIENCE);
     let line = match daemon.status(Instant::now() + PATIENCE) {
         Ok(line) => line,
         Err(Refusal::No(_)) => {

@@ -1,8 +1,8 @@
 //! Logins byte for byte as they are in the table. Other programs write there too, so they need not be valid.
 
+use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::printable;
-use crate::setup::Setup;
 use clap::Args;
 use mailauth_core::account::Login;
 use mailauth_core::store::Changed;
@@ -22,12 +22,12 @@ pub struct Exact {
 
 impl Exact {
     /// Returns the bytes of the login in the table.
-    pub fn bytes(&self, setup: &Setup, text: &OsStr) -> Result<Vec<u8>, Failure> {
+    pub fn bytes(&self, context: &Context, text: &OsStr) -> Result<Vec<u8>, Failure> {
         if self.exact {
             return Ok(text.as_bytes().to_vec());
         }
         let not_text = || Failure::usage(format!("{text:?}: the login is not UTF-8; use --exact to take it as it is"));
-        setup.login(text.to_str().ok_or_else(not_text)?).map(|login| login.as_str().as_bytes().to_vec())
+        context.login(text.to_str().ok_or_else(not_text)?).map(|login| login.as_str().as_bytes().to_vec())
     }
 }
 

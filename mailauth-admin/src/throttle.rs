@@ -1,8 +1,8 @@
 //! `mailauth throttle`: the wrong passwords that the daemon has counted.
 
+use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{List, ListRow, json, say};
-use crate::setup::Setup;
 use crate::status::span;
 use clap::{Args, Subcommand};
 use mailauth_core::answer::{NotNow, Refusal};
@@ -57,19 +57,19 @@ pub struct Clear {
 }
 
 impl Verb {
-    pub fn run(self, setup: &Setup) -> Result<Exit, Failure> {
+    pub fn run(self, context: &Context) -> Result<Exit, Failure> {
         match self {
-            Verb::List(list) => list.run(setup),
-            Verb::Clear(clear) => clear.run(setup),
+            Verb::List(list) => list.run(context),
+            Verb::Clear(clear) => clear.run(context),
         }
     }
 }
 
 impl Show {
-    fn run(self, setup: &Setup) -> Result<Exit, Failure> {
-        let name = self.name.as_deref().map(|name| named(setup, name)).transpose()?;
+    fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let name = self.name.as_deref().map(|name| named(context, name)).transpose()?;
         let mut list = List::new(["LOGIN", "NETWORK", "WRONG", "LAST", "STATE"], self.json);
-        let mut pages = Pages::new(setup, name, self.all);
+        let mut pages = Pages::new(context, name, self.all);
         let mut count = 0;
         // The first page says whether there is anything to list.
         let mut page = pages.next()?;
@@ -103,9 +103,9 @@ fn nothing(name: &str, all: bool) -> String {
 }
 
 impl Clear {
-    fn run(self, setup: &Setup) -> Result<Exit, Failure> {
-        let name = self.name.as_deref().map(|name| named(setup, name)).transpose()?;
-        let line = ask(setup, &ThrottleQuestion::Clear(name), PATIENCE)?;
+    fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let name = self.name.as_deref().map(|name| named(context, name)).transpose()?;
+        let line = ask(context, &ThrottleQuestion::Clear(name), PATIENCE)?;
         let told = Cleared::parse(&line).map_err(unreadable)?;
         match (&self.name, told.cleared) {
             (Some(name), 0) => Err(Failure::no(format!("there is no entry for {name:?}"))),
@@ -122,24 +122,24 @@ impl Clear {
 }
 
 /// Returns the states of a login at the daemon, in words; empty if no daemon reports them.
-pub fn states_of(setup: &Setup, login: &str) -> Vec<String> {
-    let Ok(name) = named(setup, login) else { return Vec::new() };
-    let first = Pages { patience: SHORT_PATIENCE, ..Pages::new(setup, Some(name), false) }.next();
+pub fn states_of(context: &Context, login: &str) -> Vec<String> {
+    let Ok(name) = named(context, login) else { return Vec::new() };
+    let first = Pages { patience: SHORT_PATIENCE, ..Pages::new(context, Some(name), false) }.next();
     let entries = first.ok().flatten().map(|page| page.entries).unwrap_or_default();
     entries.iter().map(|entry| format!("from {}: {}, {} wrong", network(entry), state(entry), entry.wrong)).collect()
 }
 
 /// Returns the name in the form in which the daemon is asked for it.
-fn named(setup: &Setup, name: &str) -> Result<Vec<u8>, Failure> {
+fn named(context: &Context, name: &str) -> Result<Vec<u8>, Failure> {
     match name.parse::<Network>() {
         Ok(network) => Ok(network.to_string().into()),
-        Err(_) => Ok(setup.login(name)?.as_str().into()),
+        Err(_) => Ok(context.login(name)?.as_str().into()),
     }
 }
 
 /// All pages, one after the other.
 struct Pages<'s> {
-    setup: &'s Setup,
+    context: &'s Context,
     name: Option<Vec<u8>>,
     all: bool,
     from: Option<usize>,
@@ -147,14 +147,14 @@ struct Pages<'s> {
 }
 
 impl<'s> Pages<'s> {
-    fn new(setup: &'s Setup, name: Option<Vec<u8>>, all: bool) -> Self {
-        Pages { setup, name, all, from: Some(0), patience: PATIENCE }
+    fn new(context: &'s Context, name: Option<Vec<u8>>, all: bool) -> Self {
+        Pages { context, name, all, from: Some(0), patience: PATIENCE }
     }
 
     fn next(&mut self) -> Result<Option<Page>, Failure> {
         let Some(from) = self.from else { return Ok(None) };
         let question = ThrottleQuestion::List { from, all: self.all, name: self.name.clone() };
-        let line = ask(self.setup, &question, self.patience)?;
+        let line = ask(self.context, &question, self.patience)?;
         let page = Page::parse(&line).map_err(unreadable)?;
         // The position must advance, so that this ends whatever a daemon answers.
         self.from = page.next.filter(|next| *next > from);
@@ -162,8 +162,8 @@ impl<'s> Pages<'s> {
     }
 }
 
-fn ask(setup: &Setup, question: &ThrottleQuestion, patience: Duration) -> Result<String, Failure> {
-    let daemon = Client::for_daemon(&setup.config, patience);
+fn ask(context: &Context, question: &ThrottleQuestion, patience: Duration) -> Result<String, Failure> {
+    let daemon = Client::for_daemon(&context.config, patience);
     match daemon.throttle(question, Instant::now() + patience) {
         Ok(line) => Ok(line),
         Err(Refusal::No(_)) => Err(Failure::no(

@@ -4,10 +4,10 @@
 //! accounts are added. Input that cannot be read twice is first copied into a file without a name.
 
 use super::rows::{Row, Rows};
+use crate::context::Context;
 use crate::failure::Failure;
 use crate::listing::Complaints;
 use crate::output::{printable, remark, say};
-use crate::setup::Setup;
 use crate::spool::private_file;
 use mailauth_core::account::AccountRow;
 use mailauth_core::config::Config;
@@ -47,11 +47,11 @@ For example:
   ben@example.org,{SSHA256}...,500M,\"pop3,smtp\"";
 
 /// Adds all accounts of a file, or nothing.
-pub fn import(store: &SqlStore, file: &Path, setup: &Setup) -> Result<(), Failure> {
+pub fn import(store: &SqlStore, file: &Path, context: &Context) -> Result<(), Failure> {
     let shown = if file == Path::new("-") { "the standard input".into() } else { file.display().to_string() };
     let unread = |error: io::Error| unread(&shown, &error);
     let file = open(file).map_err(unread)?;
-    let mut source = Source::new(&file, &setup.config).map_err(unread)?;
+    let mut source = Source::new(&file, &context.config).map_err(unread)?;
     let (changes, doubts) = source.look_through().map_err(unread)?;
     let count = doubts.count();
     for doubt in doubts.lines().into_iter().take(MAX_WARNINGS) {
@@ -60,7 +60,7 @@ pub fn import(store: &SqlStore, file: &Path, setup: &Setup) -> Result<(), Failur
     if count > MAX_WARNINGS {
         remark(format_args!("warning: {shown}: and {} more such quotas", count - MAX_WARNINGS));
     }
-    let added = setup.change(store, &changes, |store| store.import(&mut source)).map_err(|error| match error {
+    let added = context.change(store, &changes, |store| store.import(&mut source)).map_err(|error| match error {
         ImportError::Read(error) => unread(error),
         ImportError::Store(error) => {
             let Failure { exit, message } = error.into();

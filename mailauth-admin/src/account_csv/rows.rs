@@ -1,9 +1,9 @@
 //! Reading accounts from CSV, row by row.
 
 use crate::account_columns::{self, apply};
+use crate::context::read_login;
 use crate::hash::read_stored;
 use crate::output::printable;
-use crate::setup::read_login;
 use crate::switch;
 use csv::{ByteRecord, Reader, ReaderBuilder};
 use mailauth_core::account::AccountRow;

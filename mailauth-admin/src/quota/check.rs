@@ -3,10 +3,10 @@
 use super::figures::{ago, seconds};
 use super::target::{Mailbox, Selected, Selection, finish};
 use super::work::{for_each, processors};
+use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::listing::Complaints;
 use crate::output::{List, ListRow, say};
-use crate::setup::Setup;
 use clap::Args;
 use mailauth_core::quota::{Check as Comparison, Doubt, Limits, QuotaError};
 use serde::Serialize;
@@ -41,7 +41,7 @@ struct Mismatch {
 }
 
 impl Check {
-    pub fn run(self, setup: impl FnOnce() -> Result<Setup, Failure>) -> Result<Exit, Failure> {
+    pub fn run(self, context: impl FnOnce() -> Result<Context, Failure>) -> Result<Exit, Failure> {
         let (mut problems, mut correct, mut incorrect) = (Complaints::default(), 0usize, 0usize);
         let mut list = List::new(["MAILBOX", "BYTES", "MESSAGES", "COUNTED", "REMARK"], self.json);
         let mut each = |mailbox: &Mailbox, outcome| {
@@ -55,7 +55,7 @@ impl Check {
             }
             Ok(())
         };
-        let unusable = match self.which.selected(setup)? {
+        let unusable = match self.which.selected(context)? {
             Selected::One(mailbox, _) => each(&mailbox, check(&mailbox)).map(|()| Complaints::default())?,
             Selected::All(all) => for_each(&all, processors(), check, each)?,
         };

@@ -1,10 +1,10 @@
 //! `mailauth quota may-store`.
 
 use super::target::ByPath;
+use crate::context::Context;
 use crate::failure::{Exit, Failure, no_such};
 use crate::output::say;
 use crate::recipient::Recipient;
-use crate::setup::Setup;
 use clap::Args;
 use mailauth_core::quota::mailboxes::Here;
 use mailauth_core::quota::others::Others;
@@ -26,11 +26,11 @@ pub struct MayStore {
 }
 
 impl MayStore {
-    pub fn run(self, setup: impl FnOnce() -> Result<Setup, Failure>) -> Result<Exit, Failure> {
+    pub fn run(self, context: impl FnOnce() -> Result<Context, Failure>) -> Result<Exit, Failure> {
         match (self.by_path.mailbox(), &self.login) {
             // The first message for an account creates its mailbox; a wrong path must not create one.
             (Some(mailbox), _) => answer(mailbox.open_existing()?.precheck(self.size)),
-            (None, login) => of_account(&setup()?, login.as_deref().unwrap_or_default(), self.size),
+            (None, login) => of_account(&context()?, login.as_deref().unwrap_or_default(), self.size),
         }
         .or_else(|failure| match failure.exit {
             Exit::OverQuota => say(failure.message).map(|()| Exit::OverQuota),
@@ -39,14 +39,14 @@ impl MayStore {
     }
 }
 
-fn of_account(setup: &Setup, login: &str, size: u64) -> Result<Exit, Failure> {
-    let store = setup.store()?;
-    let login = setup.recipient(login)?;
+fn of_account(context: &Context, login: &str, size: u64) -> Result<Exit, Failure> {
+    let store = context.store()?;
+    let login = context.recipient(login)?;
     let unknown = Failure::no(no_such("account", login.as_str()));
-    let recipient = Recipient::find(&store, &login, &setup.config.address.delimiters, unknown, |_| true)?;
-    let account = setup.config.mailbox.resolve(recipient.row.clone());
+    let recipient = Recipient::find(&store, &login, &context.config.address.delimiters, unknown, |_| true)?;
+    let account = context.config.mailbox.resolve(recipient.row.clone());
     let account = account.map_err(|unusable| Failure::not_now(unusable.to_string()))?;
-    let (defaults, rules) = (&setup.config.mailbox, setup.config.quota.rules());
+    let (defaults, rules) = (&context.config.mailbox, context.config.quota.rules());
     let others = Others { accounts: &store, defaults, rules, mailboxes: &Here };
     let patience = Patience { if_locked: IfLocked::GoOn, ..Patience::default() };
     let room = room::precheck(&account, others, recipient.pools(), size, patience);

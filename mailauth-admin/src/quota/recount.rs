@@ -3,10 +3,10 @@
 use super::figures;
 use super::target::{All, Mailbox, Selected, Selection, finish, publish};
 use super::work::{for_each, processors};
+use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::listing::{Complaints, each_domain};
 use crate::output::{json, remark, say};
-use crate::setup::Setup;
 use clap::Args;
 use mailauth_core::quota::PoolError;
 use mailauth_core::quota::{Doubt, Effort, Limits, MaildirQuota, Recount as CountResult, Stored, Usage};
@@ -139,9 +139,9 @@ struct SummaryJson {
 }
 
 impl Recount {
-    pub fn run(self, setup: impl FnOnce() -> Result<Setup, Failure>) -> Result<Exit, Failure> {
+    pub fn run(self, context: impl FnOnce() -> Result<Context, Failure>) -> Result<Exit, Failure> {
         let effort = if self.full { Effort::Full } else { Effort::Changed };
-        match self.which.selected(setup)? {
+        match self.which.selected(context)? {
             Selected::One(mailbox, store) => self.one(&mailbox, store.as_deref(), effort),
             Selected::All(all) => self.many(&all, effort),
         }

@@ -5,10 +5,10 @@ use super::show::look;
 use super::sorted::Sorted;
 use super::target::{All, Mailbox, finish};
 use super::work::{for_each, processors};
+use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::listing::Complaints;
 use crate::output::{List, ListRow};
-use crate::setup::Setup;
 use clap::Args;
 use mailauth_core::delivery::warnings::percent;
 use mailauth_core::quota::{Limits, QuotaError, Usage};
@@ -55,8 +55,8 @@ impl MailboxLine {
 }
 
 impl Report {
-    pub fn run(self, setup: Setup) -> Result<Exit, Failure> {
-        let all = All::of(setup)?;
+    pub fn run(self, context: Context) -> Result<Exit, Failure> {
+        let all = All::of(context)?;
         let (mut problems, mut lines) = (Complaints::default(), Sorted::new()?);
         let used = |mailbox: &Mailbox| -> Result<Usage, QuotaError> {
             let looked = mailbox.open()?.as_ref().map(look).transpose()?;

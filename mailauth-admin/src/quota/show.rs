@@ -2,9 +2,9 @@
 
 use super::figures::{ago, of, seconds, size};
 use super::target::account;
+use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{Sheet, json, say};
-use crate::setup::Setup;
 use clap::Args;
 use mailauth_core::delivery::warnings::percent;
 use mailauth_core::quota::{Limits, MaildirQuota, QuotaError, Stored, Usage};
@@ -50,8 +50,8 @@ pub fn look(open: &MaildirQuota) -> Result<(Usage, Stored), QuotaError> {
 }
 
 impl Show {
-    pub fn run(self, setup: &Setup) -> Result<Exit, Failure> {
-        let (mailbox, _) = account(setup, &self.login)?;
+    pub fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let (mailbox, _) = account(context, &self.login)?;
         let looked = mailbox.open().and_then(|open| open.as_ref().map(look).transpose());
         let looked = looked.map_err(|error| Failure::not_now(error.to_string()))?;
         let (usage, stored) = looked.clone().unzip();

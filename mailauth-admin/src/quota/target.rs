@@ -1,11 +1,11 @@
 //! The mailboxes that a command line selects: that of an account, those of all accounts, or one given by its path.
 
 use super::figures;
+use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::listing::{Complaints, account_pages};
 use crate::lookup;
 use crate::output::{remark, say};
-use crate::setup::Setup;
 use clap::Args;
 use mailauth_core::account::{AccountRow, Login};
 use mailauth_core::config::Config;
@@ -125,26 +125,26 @@ type Pools = BTreeMap<String, Limits>;
 const MOST_POOLS: usize = 10_000;
 
 impl Selection {
-    pub fn selected(&self, setup: impl FnOnce() -> Result<Setup, Failure>) -> Result<Selected, Failure> {
+    pub fn selected(&self, context: impl FnOnce() -> Result<Context, Failure>) -> Result<Selected, Failure> {
         if let Some(mailbox) = self.by_path.mailbox() {
             return Ok(Selected::One(Box::new(mailbox), None));
         }
-        let setup = setup()?;
+        let context = context()?;
         match &self.login {
             Some(login) => {
-                let (mailbox, store) = account(&setup, login)?;
+                let (mailbox, store) = account(&context, login)?;
                 Ok(Selected::One(Box::new(mailbox), Some(Box::new(store))))
             }
-            None => Ok(Selected::All(Box::new(All::of(setup)?))),
+            None => Ok(Selected::All(Box::new(All::of(context)?))),
         }
     }
 }
 
 /// Returns the mailbox of an account, and the store.
-pub fn account(setup: &Setup, login: &str) -> Result<(Mailbox, SqlStore), Failure> {
-    let store = setup.store()?;
-    let row = lookup::account(&store, &setup.login(login)?)?;
-    let mut mailbox = Mailbox::of(row, &setup.config).map_err(|unusable| Failure::not_now(unusable.to_string()))?;
+pub fn account(context: &Context, login: &str) -> Result<(Mailbox, SqlStore), Failure> {
+    let store = context.store()?;
+    let row = lookup::account(&store, &context.login(login)?)?;
+    let mut mailbox = Mailbox::of(row, &context.config).map_err(|unusable| Failure::not_now(unusable.to_string()))?;
     under_pool(&store, &mut mailbox, &mut Pools::new())?;
     Ok((mailbox, store))
 }
@@ -180,8 +180,8 @@ pub fn publish(store: Option<&SqlStore>, mailbox: &Mailbox, usage: Usage) -> Res
 }
 
 impl All {
-    pub fn of(setup: Setup) -> Result<Self, Failure> {
-        Ok(All { store: setup.store()?, config: setup.config })
+    pub fn of(context: Context) -> Result<Self, Failure> {
+        Ok(All { store: context.store()?, config: context.config })
     }
 
     /// Passes the mailboxes of each page of accounts to `each`. Returns the accounts without a usable mailbox.

@@ -1,9 +1,9 @@
 //! `mailauth schema show`.
 
 use super::{Grants, indexes};
+use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{Sheet, json, printable, say};
-use crate::setup::Setup;
 use mailauth_core::schema::references::References;
 use mailauth_core::schema::{ForeignModel, Setting};
 use mailauth_core::store::{Access, Administration, SqlStore, StatementPlan, StoreReport, TablePlan};
@@ -47,8 +47,8 @@ struct TableJson<'a> {
     create_index: Option<String>,
 }
 
-pub fn run(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
-    let Some(model) = setup.database.tables.foreign() else {
+pub fn run(context: &Context, as_json: bool) -> Result<Exit, Failure> {
+    let Some(model) = context.database.tables.foreign() else {
         if as_json {
             json(&serde_json::json!({ "profile": "own" }))?;
         } else {
@@ -56,16 +56,16 @@ pub fn run(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
         }
         return Ok(Exit::Yes);
     };
-    let store = setup.store()?;
+    let store = context.store()?;
     let report = store.report()?;
-    let grants = grants(setup, &store, model, &report);
+    let grants = grants(context, &store, model, &report);
     let plans = report.foreign.map(|foreign| foreign.plans).unwrap_or_default();
-    let database = setup.database.url.to_string();
+    let database = context.database.url.to_string();
     if as_json {
         json(&ShownJson {
             profile: &model.profile,
             program: &model.program,
-            parameters: setup
+            parameters: context
                 .config
                 .schema
                 .parameters
@@ -81,7 +81,7 @@ pub fn run(setup: &Setup, as_json: bool) -> Result<Exit, Failure> {
         let mut sheet = Sheet::new();
         sheet.line("profile", format_args!("{}: the tables of {}", model.profile, model.program));
         sheet.line("database", database);
-        for (name, value) in &setup.config.schema.parameters {
+        for (name, value) in &context.config.schema.parameters {
             sheet.line("parameter", format_args!("{name} = {}", text(value)));
         }
         say(sheet)?;
@@ -105,12 +105,12 @@ fn text(value: &Setting) -> String {
 }
 
 /// Returns the rights that reading the tables needs.
-fn grants(setup: &Setup, store: &SqlStore, model: &ForeignModel, report: &StoreReport) -> Grants {
+fn grants(context: &Context, store: &SqlStore, model: &ForeignModel, report: &StoreReport) -> Grants {
     let accounts = &model.accounts;
     let references = References::of(&format!("SELECT 1 FROM {}", accounts.from));
     let first = references.tables.first().map(|named| named.table.as_str());
     let write_password = accounts.write_password.as_deref().and_then(|column| Some((first?, column)));
-    Grants::of(store, &setup.database.url, report, write_password)
+    Grants::of(store, &context.database.url, report, write_password)
 }
 
 /// Returns what is said about a statement.

@@ -3,10 +3,10 @@
 use super::listed::Listed;
 use super::meaning::{Meaning, TITLES};
 use super::tally::{Counted, Tally};
+use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::nearby;
 use crate::output::{List, json, say};
-use crate::setup::Setup;
 use clap::Args;
 use mailauth_core::Login;
 use mailauth_core::config::Config;
@@ -43,13 +43,13 @@ struct TriedJson<'a> {
 }
 
 impl TryRows {
-    pub fn run(self, setup: &Setup) -> Result<Exit, Failure> {
-        let store = setup.store()?;
+    pub fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let store = context.store()?;
         if let Some(login) = &self.login {
-            return self.show_one(&store, &setup.login(login)?, &setup.config);
+            return self.show_one(&store, &context.login(login)?, &context.config);
         }
         let limit = usize::from(self.rows);
-        let (shown, tally) = self.read(&store, limit, &setup.config)?;
+        let (shown, tally) = self.read(&store, limit, &context.config)?;
         let listed = Listed::read(&store, limit)?;
         if self.json {
             json(&TriedJson { accounts: &shown, read: tally.read, unusable: tally.reasons(), listed: &listed })?;

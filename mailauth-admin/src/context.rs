@@ -15,18 +15,18 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// A configuration that was read.
-pub struct Setup {
+pub struct Context {
     pub config: Config,
     /// Database, with the database user of this command.
     pub database: DatabaseConfig,
 }
 
-impl Setup {
+impl Context {
     /// Loads the configuration, and prints its warnings to the standard error.
     pub fn load(file: Option<&Path>) -> Result<Self, Failure> {
         let (config, source) = Config::load_for_administration(file)?;
         warn(source);
-        Ok(Setup { database: config.for_administration(), config })
+        Ok(Context { database: config.for_administration(), config })
     }
 
     /// Loads the configuration for work that the daemon does otherwise, with the database user of the daemon. The section
@@ -42,7 +42,7 @@ impl Setup {
 
     fn of_daemon((config, source): (Config, Source)) -> Result<Self, Failure> {
         warn(source);
-        Ok(Setup { database: config.database.clone(), config })
+        Ok(Context { database: config.database.clone(), config })
     }
 
     /// Opens the accounts. No connection is made yet.
