@@ -3,9 +3,10 @@
 use crate::account_columns::Columns;
 use crate::context::{Context, read_domain};
 use crate::failure::{Exit, Failure};
-use crate::hash::{Storing, make_permitted, read_scheme, read_stored};
+use crate::hash::{Storing, make_permitted, read_stored};
 use crate::listing::{INCOMPLETE, each_account};
 use crate::output::{List, ListRow, Sheet, json, remark, say, yes_no};
+use crate::proposed;
 use crate::quota::figures;
 use crate::stored_login::{self, Exact};
 use crate::{
@@ -29,7 +30,7 @@ use std::path::PathBuf;
 pub enum Verb {
     /// Add an account; asks for its password
     ///
-    /// For example: mailauth account add anna@example.org --name "Anna Example" --quota 1G,10000 --services imap,smtp
+    /// For example: mailauth account add anna@example.org --name "Anna Example" --quota 1G
     Add {
         /// Login, such as anna@example.org
         login: String,
@@ -142,7 +143,7 @@ pub struct Only {
     #[arg(long)]
     disabled: bool,
     /// Only accounts that may use this service, such as imap
-    #[arg(long, value_name = "SERVICE", value_parser = read_service)]
+    #[arg(long, value_name = "SERVICE", value_parser = proposed::service(read_service), hide_possible_values = true)]
     service: Option<Service>,
     /// Only accounts without a password
     #[arg(long)]
@@ -174,7 +175,7 @@ pub struct NewPassword {
     password_stdin: bool,
     /// Scheme of the hash: sha512-crypt, sha256-crypt, bcrypt, argon2id or yescrypt; or plain to store the password in
     /// clear, which only CRAM-MD5 and APOP need [default: the configured scheme]
-    #[arg(long, value_parser = read_scheme)]
+    #[arg(long, value_parser = proposed::scheme(), hide_possible_values = true)]
     scheme: Option<Storing>,
 }
 

@@ -3,7 +3,7 @@
 //! The limits are those of the tables in `schema/`, so that this program reports a mistake, and not a database in its own
 //! words.
 
-use crate::switch;
+use crate::{proposed, switch};
 use clap::Args;
 use mailauth_core::account::AccountRow;
 use mailauth_core::config::Config;
@@ -52,7 +52,7 @@ pub struct Columns {
     quota: Option<String>,
     /// Services that the account may use, such as imap,pop3,smtp; all, which is the default; or none (mail is still
     /// delivered)
-    #[arg(long, value_name = "LIST")]
+    #[arg(long, value_name = "LIST", value_parser = proposed::services(), hide_possible_values = true)]
     services: Option<String>,
     /// Accept names of services that mailauth does not know
     #[arg(long)]

@@ -4,6 +4,7 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{Sheet, json, say};
 use crate::password_prompt;
+use crate::proposed;
 use crate::quota::figures;
 use crate::throttle;
 use clap::Args;
@@ -32,7 +33,7 @@ pub struct Auth {
     /// The login, as a mail client sends it
     login: String,
     /// Service to log in to, such as imap, pop3, smtp or webmail
-    #[arg(long, default_value = "imap")]
+    #[arg(long, default_value = "imap", value_parser = proposed::service(proposed::text), hide_possible_values = true)]
     service: String,
     /// Ask the daemon that listens on this socket
     #[arg(long, value_name = "PATH")]

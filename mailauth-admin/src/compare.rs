@@ -7,6 +7,7 @@ mod report;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::progress::Progress;
+use crate::proposed;
 use clap::{Args, ValueEnum};
 use described::Described;
 use logins::{Line, Logins};
@@ -48,7 +49,7 @@ pub struct Compare {
     #[arg(long, value_name = "PATH")]
     to: Option<PathBuf>,
     /// Service to ask for, such as imap, pop3, smtp or webmail
-    #[arg(long, default_value = "imap")]
+    #[arg(long, default_value = "imap", value_parser = proposed::service(proposed::text), hide_possible_values = true)]
     service: String,
     /// What is not compared; can be given several times, or as a list
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]

@@ -4,6 +4,7 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{remark, say};
 use crate::password_prompt;
+use crate::proposed;
 use clap::Args;
 use mailauth_core::account::Password;
 use mailauth_core::password::{self, Flaw, HashError, NewScheme, Stored};
@@ -17,7 +18,7 @@ use std::io::{self, IsTerminal};
 pub struct Hash {
     /// Scheme of the hash: sha512-crypt, sha256-crypt, bcrypt, argon2id or yescrypt; or plain to store the password in
     /// clear, which only CRAM-MD5 and APOP need [default: the configured scheme]
-    #[arg(long, value_parser = read_scheme)]
+    #[arg(long, value_parser = proposed::scheme(), hide_possible_values = true)]
     scheme: Option<Storing>,
     /// Read the standard input even if it is a terminal
     #[arg(long)]
@@ -44,7 +45,7 @@ pub enum Storing {
 }
 
 /// The name of [`Storing::Clear`].
-const CLEAR: &str = "plain";
+pub const CLEAR: &str = "plain";
 
 /// Reads the name of a scheme.
 pub fn read_scheme(name: &str) -> Result<Storing, String> {

@@ -25,6 +25,7 @@ mod nearby;
 mod output;
 mod password_prompt;
 mod progress;
+mod proposed;
 mod quota;
 mod recipient;
 mod schema;
@@ -62,16 +63,17 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  mailauth try                                  a demonstration in a temporary folder
+  mailauth try    (a demonstration in a temporary folder)
   mailauth init
   mailauth domain add example.org
-  mailauth account add anna@example.org --quota 1G,10000 --services imap,smtp
+  mailauth account add anna@example.org --quota 1G,10000
   mailauth auth anna@example.org --service imap
   mailauth quota report --over 90
   mailauth check
   mailauth status
 
 Exit codes: 0 yes or done, 1 no, 2 invalid command line or configuration, 75 not now (try again), 77 over quota.
+
 With --json, an error is one line on the standard error: {\"error\": TEXT, \"answer\": \"no\", \"not now\",
 \"usage\" or \"over quota\", \"exit\": CODE}.";
 

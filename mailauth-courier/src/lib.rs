@@ -26,6 +26,7 @@ mod daemon;
 mod io;
 mod live_config;
 mod observe;
+pub mod options;
 pub mod process;
 mod settings;
 mod shared;

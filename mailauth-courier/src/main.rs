@@ -2,8 +2,6 @@
 //!
 //! Exit status: 0 after SIGTERM or SIGINT, 1 if it cannot run, 2 for an invalid option or configuration.
 
-mod options;
-
 use mailauth_core::config::{Config, Source};
 use mailauth_core::log::Log;
 use mailauth_core::notify;
@@ -12,12 +10,12 @@ use mailauth_core::process_memory;
 use mailauth_core::system_ids;
 use mailauth_core::throttle::{Ledger, LedgerWriter};
 use mailauth_core::{Backend, DaemonState};
+use mailauth_courier::options::{self, Exit, Options, USAGE};
 use mailauth_courier::process::sandbox::writable::{self, Confined};
 use mailauth_courier::process::sandbox::{self, Threads, landlock};
 use mailauth_courier::process::signals::{Signal, Signals};
 use mailauth_courier::{Daemon, Listeners, MetricsError, MetricsListener, Settings, become_user};
 use mailauth_mailboxes::{Rights, RootPart};
-use options::{Exit, Options, USAGE};
 use std::error::Error;
 use std::io;
 use std::process::ExitCode;

@@ -21,6 +21,7 @@ Exit codes: 0 after SIGTERM or SIGINT, 1 the daemon cannot run, 2 invalid option
 /// Options of the command line.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Options {
+    /// The configuration file, if one is given.
     pub config: Option<PathBuf>,
     /// True to check the configuration and exit.
     pub check: bool,

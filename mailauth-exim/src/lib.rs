@@ -7,5 +7,6 @@
 pub mod ask;
 pub mod dlfunc;
 pub mod question;
+pub mod usage;
 
 pub use question::{Kind, Misuse, Question, Said};

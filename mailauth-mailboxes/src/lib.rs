@@ -19,6 +19,7 @@ pub mod packet;
 #[cfg(feature = "program")]
 pub mod server;
 mod start;
+pub mod usage;
 
 pub use client::RootPart;
 pub use start::{PROGRAM, Rights, own_program, start};

@@ -15,7 +15,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-const USAGE: &str = "\
+/// Text of `--help`.
+pub const USAGE: &str = "\
 Usage: mailauth-pop3 PROGRAM [ARGUMENTS...]
        mailauth-pop3 --check
 
@@ -33,8 +34,8 @@ Environment:
   MAILAUTH_SERVICE  service that the login is for, such as pop3, imap or smtp; default: [pop3] service, which is pop3
                     if the configuration does not set it
 
-Exit codes: that of PROGRAM, or 1 no, 2 the program was called incorrectly, 3 Dovecot asked about an unknown user,
-111 not now (try again).";
+Exit codes: 1 no, 2 the program was called incorrectly, 3 Dovecot asked about an unknown user, 111 not now (try
+again); otherwise that of PROGRAM.";
 
 /// Handles a command line that asks for something other than a login, such as `--check`; otherwise returns `None`.
 pub fn asked_for(backend: &dyn LoginBackend, name: &OsStr, arguments: &[OsString]) -> Option<u8> {

@@ -10,31 +10,37 @@
 //!
 //! ```text
 //! request  = *( NAME "=" value LF ) command
-//! command  = "PRE" SP module SP service SP login LF         look up, no password
-//!          | "AUTH" SP length LF body                       length = bytes of body
+//! command  = "PRE" SP module SP service SP login LF
+//!          | "AUTH" SP length LF body          length = bytes of body
 //!          | "PASSWD" SP service TAB login TAB old TAB new LF
 //!          | "ENUMERATE" LF
-//!          | "ASK" SP question LF                           mailauth's own: see [`question`]
-//!          | "FORGET" [ SP login ] LF                       mailauth's own: see below
-//!          | "CHANGED" SP changed LF                        mailauth's own: see below
-//!          | "STATUS" LF                                    mailauth's own: see below
-//!          | "THROTTLE" SP throttle LF                      mailauth's own: see below
-//! changed  = "alias" SP address / "domain" SP name / "additions"
-//! throttle = "list" SP ( "throttled" / "all" ) SP from [ SP name ] / "clear" [ SP name ]
+//!          | "ASK" SP question LF              mailauth's own, as are
+//!          | "FORGET" [ SP login ] LF          the next ones: see below
+//!          | "CHANGED" SP changed LF
+//!          | "STATUS" LF
+//!          | "THROTTLE" SP throttle LF
 //! body     = service LF authtype LF data
-//! data     = login LF password [LF]                         authtype "login"
-//!          | base64(challenge) LF base64(login SP hex) [LF] authtype "cram-md5", "cram-sha1", "cram-sha256", "apop"
+//! data     = login LF password [LF]            authtype "login"
+//!          | base64(challenge) LF base64(login SP hex) [LF]
+//!                                              "cram-md5", "cram-sha1",
+//!                                              "cram-sha256", "apop"
+//! changed  = "alias" SP address | "domain" SP name | "additions"
+//! throttle = "list" SP ( "throttled" | "all" ) SP from [ SP name ]
+//!          | "clear" [ SP name ]
 //!
-//! reply    = *( NAME "=" value LF ) "." LF                  PRE, AUTH: yes
-//!          | "OK" LF                                        PASSWD: yes; FORGET, CHANGED: done
-//!          | "FAIL" LF                                      no
-//!          | "OK" SP json LF                                STATUS, THROTTLE
-//!          | "# " name LF LF *( row LF ) "." LF             ENUMERATE; without the "." it was cut off
-//!          | nothing                                        not now, or not a request
+//! reply    = *( NAME "=" value LF ) "." LF     PRE, AUTH: yes
+//!          | "OK" LF                           PASSWD: yes;
+//!                                              FORGET, CHANGED: done
+//!          | "FAIL" LF                         no
+//!          | "OK" SP json LF                   STATUS, THROTTLE
+//!          | "# " name LF LF *( row LF ) "." LF
+//!                                              ENUMERATE; without the
+//!                                              "." it was cut off
+//!          | nothing                           not now, or no request
 //! row      = login TAB uid TAB gid TAB home TAB maildir TAB options
 //! ```
 //!
-//! A line has at most [`MAX_LINE`] bytes, a body [`MAX_BODY`]. A client treats a reply of more than [`MAX_REPLY`] bytes
+//! `PRE` looks an account up without a password. A line has at most [`MAX_LINE`] bytes, a body [`MAX_BODY`]. A client treats a reply of more than [`MAX_REPLY`] bytes
 //! as a temporary failure. The reply to `ENUMERATE` is the exception: it has no limit.
 //!
 //! The authtype `apop` is mailauth's own. It is POP3's challenge (RFC 1939), for programs that receive its timestamp

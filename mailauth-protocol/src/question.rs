@@ -3,25 +3,34 @@
 //! Courier's protocol has nothing for them, so they have a command of their own, on one line:
 //!
 //! ```text
-//! request = *( NAME "=" value LF ) "ASK" SP question LF
-//! question = "domain" SP domain                 whether its mail is kept here; the text "backup": accepted and relayed
-//!          | "account" SP address               everything that delivery has to know
-//!          | "alias" SP address                 the addresses that its mail is redirected to
-//!          | "recipient" SP size SP address     whether it accepts a message of this size in bytes
-//!          | "sender" SP login SP [ address ]   whether the login may send as this address; none or "<>": no sender
+//! request  = *( NAME "=" value LF ) "ASK" SP question LF
+//! question = "domain" SP domain
+//!          | "account" SP address
+//!          | "alias" SP address
+//!          | "recipient" SP size SP address
+//!          | "sender" SP login SP [ address ]
 //!
-//! reply   = "OK" [ SP text ] LF                 yes, and the text is the answer
-//!         | "FAIL" LF                           no
-//!         | "NOMAIL" LF                         no, only to "recipient": mail for the account is switched off
-//!         | "OVER" SP text LF                   no: a quota is exceeded; the text names the limit and the usage
-//!         | "LATER" SP text LF                  not now; the text is the reason, for a log
-//!         | nothing                             not now
+//! reply    = "OK" [ SP text ] LF     yes, and the text is the answer
+//!          | "FAIL" LF               no
+//!          | "NOMAIL" LF             no: mail is switched off
+//!          | "OVER" SP text LF       no: a quota is exceeded
+//!          | "LATER" SP text LF      not now
+//!          | nothing                 not now
 //! ```
+//!
+//! - `domain`: whether mail for the domain is kept here. The text `backup` means that it is accepted and relayed.
+//! - `account`: everything that a delivery has to know.
+//! - `alias`: the addresses that the mail is redirected to.
+//! - `recipient`: whether the address accepts a message of this size in bytes. Only this question is answered by `NOMAIL`,
+//!   if mail for the account is switched off, and by `OVER`, with a text that names the limit and the usage.
+//! - `sender`: whether the login may send as this address. No address, or `<>`, is mail without a sender.
+//!
+//! The text of `LATER` is the reason, for a log.
 //!
 //! A domain or address is the rest of its line, whatever bytes that holds. A size of `-1` means that it is not known,
 //! as in Exim's `$message_size`. The text of `account` is a list of `name="value"` separated by spaces, in which `\`
 //! and `"` are escaped by `\`, as Exim's `${extract` reads it. The text of `alias` is a list of addresses separated by
-//! `, `.
+//! a comma and a space.
 //!
 //! Courier's daemon closes without a byte, as for every command that it does not know. That means "not now" here too.
 

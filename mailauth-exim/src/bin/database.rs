@@ -9,6 +9,7 @@ use mailauth_core::config::Config;
 use mailauth_core::log::Log;
 use mailauth_core::process_memory;
 use mailauth_courier::serve_stdio;
+use mailauth_exim::usage::DATABASE_USAGE;
 use std::error::Error;
 use std::ffi::OsString;
 use std::io;
@@ -22,8 +23,16 @@ fn main() -> ExitCode {
     let config: Option<PathBuf> = match &arguments[..] {
         [] => None,
         [option, file] if option == "--config" => Some(file.into()),
+        [option] if option == "--help" || option == "-h" => {
+            println!("{DATABASE_USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        [option] if option == "--version" || option == "-V" => {
+            println!("mailauth-exim-database {}", env!("CARGO_PKG_VERSION"));
+            return ExitCode::SUCCESS;
+        }
         _ => {
-            eprintln!("Usage: mailauth-exim-database [--config FILE]    (reads a request from the standard input)");
+            eprintln!("{DATABASE_USAGE}");
             return ExitCode::from(75);
         }
     };

@@ -1,3 +1,4 @@
+use super::SECTIONS;
 use crate::config::Config;
 use crate::schema::ACCOUNT_KEYS;
 use crate::schema::{Field, ForeignModel, Parameter, Profile, Separator, Tables};
@@ -218,6 +219,22 @@ fn the_examples_of_the_sample_are_valid() {
         };
         let model = model(&format!("{MYSQL}[schema]\n{head}[schema.accounts]\n{sections}"));
         assert!(model.accounts.quota.is_some() != model.accounts.field(Field::QuotaBytes).is_some());
+    }
+}
+
+#[test]
+fn the_sample_shows_every_key_of_the_schema() {
+    let sample = include_str!("../../../../../mailauth.toml");
+    for (section, keys) in SECTIONS {
+        let (_, text) = sample.split_once(&format!("#     [{section}]\n")).unwrap();
+        let lines = text.lines().take_while(|line| !line.starts_with("#     [") && !line.is_empty());
+        let shown: Vec<&str> =
+            lines.filter_map(|line| line.strip_prefix("#     ")?.split_once(" = ")).map(|l| l.0).collect();
+        for key in keys {
+            // Its meaning is that of the other sections.
+            let is_known = *key == "key" && section != "schema.accounts" && section != "schema.aliases";
+            assert!(is_known || shown.contains(key), "the sample lacks {key} of [{section}]");
+        }
     }
 }
 
