@@ -136,7 +136,7 @@ fn throttle(throttle: &Throttle) -> String {
 }
 
 fn snapshot(snapshot: &Snapshot) -> String {
-    let Snapshot { path, accounts, bytes, age_seconds, in_use, refresh_error, refresh_error_seconds } = snapshot;
+    let Snapshot { path, accounts, bytes, age_seconds, in_use, refresh_error, refresh_error_seconds, .. } = snapshot;
     let use_of_it = if *in_use { "answers now" } else { "not in use" };
     let text = format!("{accounts} accounts, {bytes} bytes, {} old, {use_of_it}, {path}", span(*age_seconds));
     match refresh_error {

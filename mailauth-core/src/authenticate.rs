@@ -384,13 +384,15 @@ impl Authenticator {
             Purpose::Proof => (Kind::Login, &self.counters.logins),
             Purpose::Change => (Kind::Change, &self.counters.changes),
         };
+        let took = context.begin.elapsed();
         tally.count(answer);
+        tally.time(context.from, context.hashed, took);
         self.log.record(&Decision {
             kind,
             service: &context.service,
             login: &context.login,
             client: context.client.as_deref(),
-            took: context.begin.elapsed(),
+            took,
             from: context.from,
             answer: answer.as_ref().map(drop),
         });

@@ -1,8 +1,15 @@
 //! Counts since the start of a process: its answers, and how much work the caches saved.
 
+mod latency;
+
+pub use latency::LatencyCounts;
+
 use crate::answer::{Answer, No, NotNow, Refusal};
+use crate::decision_log::Provenance;
+use latency::Latencies;
 use std::array;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// The counts of a process. Any thread adds to them, without a lock.
 #[derive(Debug, Default)]
@@ -73,6 +80,7 @@ pub(crate) struct Tally {
     yes: AtomicU64,
     no: [AtomicU64; No::CODES.len()],
     not_now: [AtomicU64; NotNow::CODES.len()],
+    latencies: Latencies,
 }
 
 impl Tally {
@@ -86,6 +94,11 @@ impl Tally {
         if let Some(counter) = counter {
             count(counter);
         }
+    }
+
+    /// Adds the duration of an answer to the histogram of what the answer was made from.
+    pub fn time(&self, from: Provenance, hashed: bool, took: Duration) {
+        self.latencies.add(from, hashed, took);
     }
 
     fn read(&self) -> AnswerCounts {
@@ -114,6 +127,18 @@ impl Counters {
             addresses: self.addresses.read(),
         }
     }
+
+    /// Returns how long the answers took, by subject and by what they were made from.
+    pub fn latencies(&self) -> Vec<LatencyCounts> {
+        let tallies = [
+            ("login", &self.logins),
+            ("lookup", &self.lookups),
+            ("secret", &self.secrets),
+            ("change", &self.changes),
+            ("address", &self.addresses),
+        ];
+        tallies.into_iter().flat_map(|(about, tally)| tally.latencies.read(about)).collect()
+    }
 }
 
 /// Adds one to a counter.
@@ -136,7 +161,6 @@ mod tests {
     use crate::mailbox::Unusable;
     use crate::password::{Flaw, HashError};
     use crate::store::StoreError;
-    use std::time::Duration;
 
     fn unusable() -> Unusable {
         Unusable { login: String::new(), column: "", problem: "".into() }

@@ -87,7 +87,7 @@ impl Provenance {
         }
     }
 
-    fn word(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
             Provenance::Nowhere => "-",
             Provenance::Database => "database",

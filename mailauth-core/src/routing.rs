@@ -197,33 +197,44 @@ impl Router {
 
     /// Counts and logs an answer about a recipient that was given without asking here.
     pub fn record_answer(&self, address: &[u8], answer: &Answer<()>) {
-        self.counters.addresses.count(answer);
         self.record(&self.question(address), answer);
     }
 
+    /// Counts and logs an answer.
     fn record<T>(&self, question: &Question<'_>, answer: &Answer<T>) {
+        let (from, took) = self.count(question, answer);
         self.log.record(&Decision {
             kind: Kind::Address,
             service: &Service::Delivery,
             login: question.address,
             client: None,
-            took: question.begin.elapsed(),
-            // Aliases and domains are always read from the database.
-            from: match answer {
-                Err(Refusal::No(No::UnusableLogin(_))) => Provenance::Nowhere,
-                _ if self.store.doubts() != question.doubts => Provenance::Snapshot,
-                _ => Provenance::Database,
-            },
+            took,
+            from,
             answer: answer.as_ref().map(drop),
         });
+    }
+
+    /// Counts an answer. Returns what it was made from, and how long it took.
+    fn count<T>(&self, question: &Question<'_>, answer: &Answer<T>) -> (Provenance, Duration) {
+        // Aliases and domains are always read from the database.
+        let from = match answer {
+            Err(Refusal::No(No::UnusableLogin(_))) => Provenance::Nowhere,
+            _ if self.store.doubts() != question.doubts => Provenance::Snapshot,
+            _ => Provenance::Database,
+        };
+        let took = question.begin.elapsed();
+        self.counters.addresses.count(answer);
+        self.counters.addresses.time(from, false, took);
+        (from, took)
     }
 
     /// Counts an answer, and logs it if it is "not now". Other answers to questions that are only steps on the way of a
     /// message are not logged.
     fn record_outage<T>(&self, question: &Question<'_>, answer: Answer<T>) -> Answer<T> {
-        self.counters.addresses.count(&answer);
         if matches!(answer, Err(Refusal::NotNow(_))) {
             self.record(question, &answer);
+        } else {
+            self.count(question, &answer);
         }
         answer
     }

@@ -173,6 +173,8 @@ pub struct Snapshot {
     pub bytes: u64,
     /// Maximum age of the content in seconds.
     pub age_seconds: f64,
+    /// Age in seconds up to which the copy answers: `[outage] max_age`.
+    pub max_age_seconds: Option<f64>,
     /// True if the copy answers now.
     pub in_use: bool,
     /// Reason why the last refresh failed, if it did.

@@ -116,7 +116,8 @@ mod tests {
 
     fn kept(age: u64) -> Kept {
         let age = if age == u64::MAX { Duration::MAX } else { Duration::from_secs(age) };
-        let state = SnapshotState { path: "/s".into(), accounts: 3, bytes: 4096, age, failure: None, in_use: false };
+        let (path, failure) = ("/s".into(), None);
+        let state = SnapshotState { path, accounts: 3, bytes: 4096, age, max_age: None, failure, in_use: false };
         Kept { state, refreshed: Duration::ZERO, of_other: None, is_readable: true, took: None }
     }
 

@@ -140,7 +140,7 @@ impl Authenticator {
                 Ok(answer) => return Some(answer),
                 Err(candidate) => *candidate,
             };
-            context.from = Provenance::of(&candidate.seen);
+            (context.from, context.hashed) = (Provenance::of(&candidate.seen), true);
             let tried = self.budget.run(candidate.stored.cost(), context.deadline, || {
                 is_wanted().then(|| self.try_password(context, &candidate, password))
             });

@@ -79,6 +79,8 @@ pub(super) struct RequestContext {
     pub begin: Instant,
     /// Where the present knowledge of the account comes from.
     pub from: Provenance,
+    /// True if the password was hashed.
+    pub hashed: bool,
     /// The guess that is counted if the credential is wrong.
     pub guess: Option<Guess>,
 }
@@ -106,6 +108,7 @@ impl RequestContext {
             deadline,
             begin: Instant::now(),
             from: Provenance::Nowhere,
+            hashed: false,
             guess: None,
         }
     }

@@ -95,7 +95,6 @@ impl Router {
             Err(Undecided::Refused(refusal)) => Err(refusal),
             Err(Undecided::Later(later)) => return Err(later),
         };
-        self.counters.addresses.count(&answer);
         self.record(&question, &answer);
         Ok(answer)
     }

@@ -296,7 +296,8 @@ impl Keeper {
         let (in_use, path) = (self.notices.is_in_use(), self.copy.path());
         let failure = self.freshness.failure.lock().clone();
         let failure = failure.map(|(since, why)| ((self.clock)().0.saturating_duration_since(since), why));
-        Some(SnapshotState { age: self.age(status.taken), failure, ..state(path, status.accounts, in_use)? })
+        let (age, max_age) = (self.age(status.taken), Some(self.max_age));
+        Some(SnapshotState { age, max_age, failure, ..state(path, status.accounts, in_use)? })
     }
 }
 
@@ -510,5 +511,6 @@ pub fn look(path: &Path, database: &DatabaseConfig) -> Result<Option<Kept>, Stri
 
 fn state(path: &Path, accounts: u64, in_use: bool) -> Option<SnapshotState> {
     let bytes = fs::metadata(path).ok()?.len();
-    Some(SnapshotState { path: path.to_owned(), accounts, bytes, age: Duration::ZERO, failure: None, in_use })
+    let (path, age) = (path.to_owned(), Duration::ZERO);
+    Some(SnapshotState { path, accounts, bytes, age, max_age: None, failure: None, in_use })
 }

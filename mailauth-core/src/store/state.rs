@@ -53,6 +53,8 @@ pub struct SnapshotState {
     pub bytes: u64,
     /// Maximum age of its rows.
     pub age: Duration,
+    /// Age up to which it answers, if that is known here: the configuration of the daemon decides.
+    pub max_age: Option<Duration>,
     /// Time for which refreshing it has failed, and the reason, if the last refresh failed.
     pub failure: Option<(Duration, String)>,
     /// True if it answers now, because no host does.

@@ -1,6 +1,8 @@
 //! The status in the text format of Prometheus, version 0.0.4.
 
+use super::process_use::ProcessUse;
 use mailauth_core::answer::{No, NotNow};
+use mailauth_core::counters::LatencyCounts;
 use mailauth_protocol::status::{AnswersByReason, Host, Snapshot, Status, Throttle};
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
@@ -10,6 +12,7 @@ use std::fmt::{Display, Write as _};
 enum Kind {
     Counter,
     Gauge,
+    Histogram,
 }
 
 /// Text of all metrics.
@@ -27,6 +30,7 @@ impl Page {
         let kind = match kind {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
         };
         // Writing to a String cannot fail.
         let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
@@ -41,8 +45,14 @@ impl Page {
 
 impl Family<'_> {
     fn line(&mut self, labels: &[(&str, &str)], value: impl Display) {
+        self.part("", labels, value);
+    }
+
+    /// Adds a line of a histogram, whose name ends with `suffix`.
+    fn part(&mut self, suffix: &str, labels: &[(&str, &str)], value: impl Display) {
         let out = &mut self.page.0;
         out.push_str(self.name);
+        out.push_str(suffix);
         for (place, (name, text)) in labels.iter().enumerate() {
             let _ = write!(out, "{}{name}=\"{}\"", if place == 0 { '{' } else { ',' }, escaped(text));
         }
@@ -54,11 +64,12 @@ fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
-/// Returns the metrics of `status`.
-pub(crate) fn exposition(status: &Status) -> String {
-    let mut page = Page(String::with_capacity(8192));
+/// Returns the metrics of a daemon.
+pub(crate) fn exposition(status: &Status, latencies: &[LatencyCounts], used: &ProcessUse) -> String {
+    let mut page = Page(String::with_capacity(16384));
     program(&mut page, status);
     answers(&mut page, status);
+    self::latencies(&mut page, latencies);
     cache(&mut page, status);
     if let Some(throttle) = &status.throttle {
         self::throttle(&mut page, throttle);
@@ -67,12 +78,15 @@ pub(crate) fn exposition(status: &Status) -> String {
     if let Some(snapshot) = &status.snapshot {
         add_snapshot(&mut page, snapshot);
     }
+    process(&mut page, used);
     page.0
 }
 
 fn program(page: &mut Page, status: &Status) {
     page.family("mailauth_build_info", Kind::Gauge, "The version of mailauth-courier.")
         .line(&[("version", &status.version)], 1);
+    let help = "1 if the daemon can have mailboxes examined, which quotas need, else 0.";
+    page.one("mailauth_mailboxes_up", Kind::Gauge, help, u8::from(status.mailboxes_error.is_none()));
     page.one("mailauth_uptime_seconds", Kind::Gauge, "Time since the start of the daemon.", status.uptime_seconds);
     page.one("mailauth_connections_open", Kind::Gauge, "Number of open connections.", status.connections.open);
     page.one("mailauth_connections_max", Kind::Gauge, "Maximum number of open connections.", status.connections.max);
@@ -114,6 +128,23 @@ fn answers(page: &mut Page, status: &Status) {
         line("yes", "ok", *yes);
         No::CODES.iter().for_each(|reason| line("no", reason, number(no, reason)));
         NotNow::CODES.iter().for_each(|reason| line("not now", reason, number(not_now, reason)));
+    }
+}
+
+/// Adds the durations of answers. What no answer was made from yet is left out.
+fn latencies(page: &mut Page, latencies: &[LatencyCounts]) {
+    if latencies.is_empty() {
+        return;
+    }
+    let help = "Durations of answers by subject and by what they were made from.";
+    let mut family = page.family("mailauth_answer_seconds", Kind::Histogram, help);
+    for LatencyCounts { about, from, within, count, seconds } in latencies {
+        for (bound, number) in within {
+            family.part("_bucket", &[("about", about), ("from", from), ("le", &bound.to_string())], number);
+        }
+        family.part("_bucket", &[("about", about), ("from", from), ("le", "+Inf")], count);
+        family.part("_sum", &[("about", about), ("from", from)], seconds);
+        family.part("_count", &[("about", about), ("from", from)], count);
     }
 }
 
@@ -183,6 +214,31 @@ fn add_snapshot(page: &mut Page, snapshot: &Snapshot) {
     page.one("mailauth_snapshot_bytes", Kind::Gauge, "Size of the copy for outages.", snapshot.bytes);
     page.one("mailauth_snapshot_age_seconds", Kind::Gauge, "Age of the copy for outages.", snapshot.age_seconds);
     page.one("mailauth_snapshot_in_use", Kind::Gauge, "1 while the copy for outages answers.", in_use);
+    if let Some(seconds) = snapshot.max_age_seconds {
+        let help = "Age up to which the copy for outages answers.";
+        page.one("mailauth_snapshot_max_age_seconds", Kind::Gauge, help, seconds);
+    }
+    let help = "Time for which refreshing the copy for outages has failed; 0 if the last refresh succeeded.";
+    let failing = snapshot.refresh_error_seconds.unwrap_or_default();
+    page.one("mailauth_snapshot_refresh_failing_seconds", Kind::Gauge, help, failing);
+}
+
+/// Adds what the process uses, under the names of Prometheus's own clients.
+fn process(page: &mut Page, used: &ProcessUse) {
+    page.one("process_cpu_seconds_total", Kind::Counter, "Processor time in seconds.", used.cpu_seconds);
+    let help = "Start of the process in seconds since 1970.";
+    page.one("process_start_time_seconds", Kind::Gauge, help, used.started);
+    for (name, help, number) in [
+        ("process_resident_memory_bytes", "Resident memory.", used.resident),
+        ("process_virtual_memory_bytes", "Virtual memory.", used.virtual_memory),
+        ("process_threads", "Number of threads.", used.threads),
+        ("process_open_fds", "Number of open descriptors.", used.open_descriptors),
+        ("process_max_fds", "Maximum number of open descriptors.", used.max_descriptors),
+    ] {
+        if let Some(number) = number {
+            page.one(name, Kind::Gauge, help, number);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -190,6 +246,7 @@ mod tests {
     use super::*;
     use mailauth_protocol::status::{Connections, Queue};
     use std::collections::BTreeSet;
+    use std::time::SystemTime;
 
     /// A sample: name of the metric, labels, and number.
     type Sample = (String, Vec<(String, String)>, f64);
@@ -198,7 +255,7 @@ mod tests {
     /// and not repeated; names, labels, escapes and numbers follow the format; the text ends with a line end.
     fn read(text: &str) -> Result<Vec<Sample>, String> {
         let mut samples: Vec<Sample> = Vec::new();
-        let (mut current, mut seen) = (None, BTreeSet::new());
+        let (mut current, mut histogram, mut seen) = (None, None, BTreeSet::new());
         let mut lines = text.strip_suffix('\n').ok_or("no line end at the end")?.split('\n').peekable();
         while let Some(line) = lines.next() {
             if let Some(help) = line.strip_prefix("# HELP ") {
@@ -207,6 +264,12 @@ mod tests {
                 match of_type {
                     Some((same, "counter")) if same == name && name.ends_with("_total") => {}
                     Some((same, "gauge")) if same == name && !name.ends_with("_total") => {}
+                    Some((same, "histogram")) if same == name && name.ends_with("_seconds") => {
+                        histogram = Some(name);
+                        seen.insert(name);
+                        current = Some(name);
+                        continue;
+                    }
                     other => return Err(format!("{name} has the type {other:?}")),
                 }
                 if help.is_empty() || help.contains('\\') || !is_name(name) || !seen.insert(name) {
@@ -215,11 +278,12 @@ mod tests {
                 if lines.peek().is_none_or(|next| next.starts_with('#')) {
                     return Err(format!("{name} has no sample"));
                 }
-                current = Some(name);
+                (current, histogram) = (Some(name), None);
                 continue;
             }
             let sample = sample(line).ok_or_else(|| format!("not a sample: {line}"))?;
-            if current != Some(sample.0.as_str()) {
+            let part = histogram.and_then(|name| sample.0.strip_prefix(name));
+            if current != Some(sample.0.as_str()) && !matches!(part, Some("_bucket" | "_sum" | "_count")) {
                 return Err(format!("a sample out of its place: {line}"));
             }
             if samples.iter().any(|(name, labels, _)| (name, labels) == (&sample.0, &sample.1)) {
@@ -296,6 +360,13 @@ mod tests {
         }
     }
 
+    /// Returns the metrics of a daemon with this status and one histogram.
+    fn text_of(status: &Status) -> String {
+        let within = vec![(0.0001, 2), (2.5, 3)];
+        let counts = LatencyCounts { about: "login", from: "cache", within, count: 4, seconds: 20.5 };
+        exposition(status, &[counts], &ProcessUse::now(SystemTime::now()))
+    }
+
     fn number(samples: &[Sample], name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let same = |theirs: &[(String, String)]| {
             theirs.iter().map(|(name, value)| (name.as_str(), value.as_str())).eq(labels.iter().copied())
@@ -305,16 +376,17 @@ mod tests {
 
     #[test]
     fn the_metrics_follow_the_text_format() {
-        let text = exposition(&full());
+        let text = text_of(&full());
         let samples = read(&text).unwrap_or_else(|problem| panic!("{problem}\n{text}"));
-        assert!(samples.iter().all(|(name, ..)| name.starts_with("mailauth_")));
+        let is_ours = |name: &str| name.starts_with("mailauth_") || name.starts_with("process_");
+        assert!(samples.iter().all(|(name, ..)| is_ours(name)));
         let alone = Status { hosts: vec![], snapshot: None, ..full() };
-        read(&exposition(&alone)).unwrap();
+        read(&exposition(&alone, &[], &ProcessUse::now(SystemTime::now()))).unwrap();
     }
 
     #[test]
     fn each_number_has_the_right_name_and_labels() {
-        let samples = read(&exposition(&full())).unwrap();
+        let samples = read(&text_of(&full())).unwrap();
         let answers = |answer, reason| {
             let labels = [("about", "login"), ("answer", answer), ("reason", reason)];
             number(&samples, "mailauth_answers_total", &labels)
@@ -325,6 +397,13 @@ mod tests {
         assert_eq!((up("mysql://u@\"a\\b\"\n/mail"), up("db2"), up("db3")), (Some(1.0), Some(0.0), None));
         assert_eq!(number(&samples, "mailauth_database_latency_seconds", &[("place", "db2")]), Some(1e-9));
         assert_eq!(number(&samples, "mailauth_uptime_seconds", &[]), Some(1.25));
+        let within = |le| {
+            let labels = [("about", "login"), ("from", "cache"), ("le", le)];
+            number(&samples, "mailauth_answer_seconds_bucket", &labels)
+        };
+        assert_eq!(["0.0001", "2.5", "+Inf"].map(within), [2.0, 3.0, 4.0].map(Some));
+        let sum = number(&samples, "mailauth_answer_seconds_sum", &[("about", "login"), ("from", "cache")]);
+        assert_eq!(sum, Some(20.5));
         assert_eq!(number(&samples, "mailauth_throttle_total", &[("done", "refused")]), Some(9.0));
         assert_eq!(number(&samples, "mailauth_queue_waiting", &[("queue", "hashing")]), Some(1.0));
     }

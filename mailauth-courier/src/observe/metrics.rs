@@ -7,6 +7,7 @@ mod clients;
 mod http;
 
 use super::exposition::exposition;
+use super::process_use::ProcessUse;
 use crate::accept::listener::{BindError, Listener, SocketSpec};
 use crate::shared::Shared;
 use mailauth_core::config::{CourierConfig, MetricsAddress};
@@ -98,7 +99,11 @@ impl Metrics {
         let listener = Arc::new(listener);
         ioctl_fionbio(listener.descriptor(), true)?;
         let (served, shared) = (Arc::clone(&listener), Arc::clone(shared));
-        let text = move || exposition(&shared.status(&shared.config()));
+        let text = move || {
+            let config = shared.config();
+            let latencies = config.backend.counters.latencies();
+            exposition(&shared.status(&config), &latencies, &ProcessUse::now(shared.stats.started_at))
+        };
         let stopped = Arc::<AtomicBool>::default();
         let is_stopped = Arc::clone(&stopped);
         let serve = move || clients::serve(served.descriptor(), &is_stopped, &text);

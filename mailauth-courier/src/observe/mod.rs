@@ -3,5 +3,6 @@
 mod exposition;
 pub(crate) mod log_limiter;
 pub(crate) mod metrics;
+mod process_use;
 pub(crate) mod stats;
 mod status;

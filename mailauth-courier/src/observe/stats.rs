@@ -2,12 +2,14 @@
 
 use mailauth_protocol::status::TurnedAway;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 /// Counters since the start.
 pub(crate) struct Stats {
     /// Start of the daemon.
     pub started: Instant,
+    /// The same by the clock of the system.
+    pub started_at: SystemTime,
     /// Clients that were turned away.
     pub turned_away: TurnedAwayCounts,
 }
@@ -45,7 +47,7 @@ impl Counter {
 impl Stats {
     /// Returns counters that are all zero, starting now.
     pub fn new() -> Self {
-        Stats { started: Instant::now(), turned_away: TurnedAwayCounts::default() }
+        Stats { started: Instant::now(), started_at: SystemTime::now(), turned_away: TurnedAwayCounts::default() }
     }
 }
 

@@ -94,6 +94,7 @@ fn snapshot(state: SnapshotState) -> Snapshot {
         accounts: state.accounts,
         bytes: state.bytes,
         age_seconds: state.age.as_secs_f64(),
+        max_age_seconds: state.max_age.map(|age| age.as_secs_f64()),
         in_use: state.in_use,
         refresh_error_seconds: state.failure.as_ref().map(|(since, _)| since.as_secs_f64()),
         refresh_error: state.failure.map(|(_, why)| why),
