@@ -6,6 +6,7 @@ mod copy;
 mod findings;
 mod names;
 mod parents;
+pub(crate) mod plugin;
 mod rights;
 mod socket;
 
@@ -34,6 +35,8 @@ pub struct Check {
     /// Check all accounts and aliases, however long it takes [default: as many as possible in 5 seconds each]
     #[arg(long)]
     all: bool,
+    #[command(flatten)]
+    plugin: plugin::Plugin,
 }
 
 /// Number of rows up to which a table may be read whole for each question.
@@ -53,6 +56,9 @@ struct ReportJson<'a> {
 
 impl Check {
     pub fn run(self, file: Option<&Path>) -> Result<Exit, Failure> {
+        if self.plugin.plugin {
+            return self.plugin.run(file);
+        }
         let mut findings = Findings::default();
         if let Some((config, origin)) = configuration(file, &mut findings) {
             parents::look(&config, origin.file(), &mut findings);

@@ -134,12 +134,15 @@ pub fn run_program() -> ExitCode {
 }
 
 /// Prints what is wrong with the command line, or the help. For `mailauth deliver` an error is "not now": a mistake in a
-/// mail server's configuration must not send mail back.
+/// mail server's configuration must not send mail back. For a monitoring plugin it is "unknown".
 fn refuse(error: &clap::Error) -> ExitCode {
-    let delivers = std::env::args_os().skip(1).any(|argument| argument == "deliver");
+    let has = |word: &str| std::env::args_os().skip(1).any(|argument| argument == word);
+    if error.exit_code() != 0 && has("check") && has("--plugin") {
+        return check::plugin::refuse(error).into();
+    }
     let exit = match error.exit_code() {
         0 => Exit::Yes,
-        _ if delivers => Exit::NotNow,
+        _ if has("deliver") => Exit::NotNow,
         _ => Exit::Usage,
     };
     if exit != Exit::Yes && output::speaks_json() {

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A login that no account has: RFC 2606 reserves this top-level domain.
-const UNKNOWN: &str = "mailauth-check@unknown.invalid";
+pub(super) const UNKNOWN: &str = "mailauth-check@unknown.invalid";
 
 /// Name of our daemon.
 const OURS: &str = "mailauth-courier";
