@@ -26,6 +26,7 @@ mod mail_host;
 mod mailauth;
 mod mariadb;
 mod mariadb_pair;
+pub mod metrics;
 pub mod mysql;
 pub mod outage;
 mod page_memory;

@@ -1,12 +1,12 @@
 //! The status of the daemon: `mailauth status`, and the metrics for Prometheus.
 
+use mailauth_tests::metrics::{GET, scrape, with_metrics};
 use mailauth_tests::people::{ANNA, PASSWORD, people};
 use mailauth_tests::wire::{Manner, Outcome, ask, login};
 use mailauth_tests::{Accounts, Courier, Kind, Mailauth, User, as_user, eventually, free_port, on_each_server};
 use serde_json::Value;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -102,21 +102,6 @@ fn an_outage_is_shown_while_it_lasts_and_afterwards(kind: Kind) {
     let back = status(&accounts);
     assert_eq!(back["hosts"][0]["live"], true, "{back}");
     assert!(back["hosts"][0]["last_error_seconds"].as_f64().is_some_and(|ago| ago > 0.0), "{back}");
-}
-
-const GET: &[u8] = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
-
-fn scrape(port: u16) -> Option<String> {
-    let mut client = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    client.set_read_timeout(Some(LONG)).ok()?;
-    client.write_all(GET).ok()?;
-    let mut reply = String::new();
-    client.read_to_string(&mut reply).ok()?;
-    Some(reply)
-}
-
-fn with_metrics(accounts: &Accounts, socket: &Path, listen: &str, courier: &str) -> String {
-    format!("{}[metrics]\nlisten = \"{listen}\"\n", Mailauth::config(accounts, socket, courier))
 }
 
 #[test]
