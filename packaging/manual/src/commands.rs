@@ -94,7 +94,7 @@ fn synopses(command: &Command) -> Vec<Block> {
         let mut spans = options;
         for arg in visible(command).filter(|arg| arg.is_positional()) {
             spans.push(Span::Roman(" ".to_owned()));
-            spans.extend(bracketed(arg, placeholders(arg)));
+            spans.extend(bracketed(arg.is_required_set(), placeholders(arg)));
         }
         if spans.first() == Some(&Span::Roman(" ".to_owned())) {
             spans.remove(0);
@@ -105,7 +105,10 @@ fn synopses(command: &Command) -> Vec<Block> {
         Block::Synopsis(command.get_bin_name().unwrap_or_else(|| command.get_name()).to_owned(), spans)
     };
     let shown = |arg: &&Arg| !arg.is_positional() && !is_general(command, arg);
-    let options = visible(command).filter(shown).map(|arg| bracketed(arg, term(arg)));
+    let options = alternatives(command, visible(command).filter(shown)).into_iter().map(|group| {
+        let terms: Vec<Vec<Span>> = group.iter().map(|arg| term(arg)).collect();
+        bracketed(group.iter().any(|arg| arg.is_required_set()), terms.join(&Span::Roman("|".to_owned())))
+    });
     let own = line(command, options.collect::<Vec<_>>().join(&Span::Roman(" ".to_owned())));
     if command.has_subcommands() && name(command).contains('-') {
         let abbreviated = || help_text::arguments("[OPTIONS]");
@@ -114,9 +117,25 @@ fn synopses(command: &Command) -> Vec<Block> {
     vec![own]
 }
 
+/// Groups options that follow one another and exclude one another, such as `--enabled` and `--disabled`.
+fn alternatives<'a>(command: &Command, options: impl Iterator<Item = &'a Arg>) -> Vec<Vec<&'a Arg>> {
+    let excludes =
+        |one: &Arg, other: &Arg| command.get_arg_conflicts_with(one).iter().any(|arg| arg.get_id() == other.get_id());
+    let mut groups: Vec<Vec<&Arg>> = Vec::new();
+    for option in options {
+        match groups.last_mut() {
+            Some(group) if group.iter().all(|other| excludes(other, option) || excludes(option, other)) => {
+                group.push(option);
+            }
+            _ => groups.push(vec![option]),
+        }
+    }
+    groups
+}
+
 /// Puts what is not required in brackets.
-fn bracketed(arg: &Arg, inner: Vec<Span>) -> Vec<Span> {
-    if arg.is_required_set() {
+fn bracketed(is_required: bool, inner: Vec<Span>) -> Vec<Span> {
+    if is_required {
         return inner;
     }
     let roman = |text: &str| Span::Roman(text.to_owned());
