@@ -1,9 +1,12 @@
-//! A machine on which Debian's own systemd has booted, in namespaces over a temporary layer of the root file system.
+//! A machine on which Debian's own systemd has booted, in namespaces over a temporary layer of a root file system.
 //!
-//! It has all programs of this machine, and none of its services run: the test enables units. Nothing on this machine
-//! is changed, and everything disappears with the test process.
+//! The root is that of this machine, with all its programs and without its services: the test enables units. Or it is a
+//! bare Debian made by `tests/debian-root`. Nothing on this machine is changed, and everything disappears with the test
+//! process.
 
-use crate::process::{children, eventually, output_with_input, run};
+use crate::not_run::not_run;
+use crate::process::{children, ended, eventually, output_with_input, run};
+use crate::programs::workspace;
 use crate::scratch::Scratch;
 use rustix::process::{Pid, test_kill_process};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -32,6 +35,14 @@ impl Booted {
     /// # Panics
     /// Panics if the machine does not boot. The message contains its console.
     pub fn with(folders: &[(&Path, &str)]) -> Self {
+        Self::over(Path::new("/"), folders)
+    }
+
+    /// Does the same over another root file system, which is not changed.
+    ///
+    /// # Panics
+    /// Panics as [`Booted::with`] does.
+    pub fn over(root: &Path, folders: &[(&Path, &str)]) -> Self {
         let folder = Scratch::new("booted");
         for (name, text) in
             [("supervisor.sh", include_str!("booted/supervisor.sh")), ("boot.sh", include_str!("booted/boot.sh"))]
@@ -45,6 +56,7 @@ impl Booted {
             .arg(folder.join("supervisor.sh"))
             .arg(unused_name())
             .arg(folder.path())
+            .arg(root)
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -184,6 +196,22 @@ impl Drop for Booted {
         self.orders = None;
         let _ = self.supervisor.wait();
     }
+}
+
+/// Returns the root of a bare Debian 12, which `tests/debian-root` makes if this machine has none yet. `None` if Debian's
+/// archive cannot be reached: `test` is recorded as not run then.
+///
+/// # Panics
+/// Panics if the root cannot be made for any other reason.
+pub fn bare_debian(test: &str) -> Option<PathBuf> {
+    let script = workspace().join("tests/debian-root");
+    let output = output_with_input(&mut Command::new(script), "");
+    if output.status.code() == Some(75) {
+        let why = String::from_utf8_lossy(&output.stderr);
+        not_run(&format!("NOT RUN WITHOUT DEBIAN'S ARCHIVE: {test}: {}", why.trim_end()));
+        return None;
+    }
+    Some(ended(&output, 0).trim_end().into())
 }
 
 /// Returns the first process of the namespace that the unshare(1) with this ID has created, once it is systemd.

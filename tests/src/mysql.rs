@@ -1,8 +1,8 @@
 //! MySQL, which Debian 12 does not have: `tests/mysql-fetch` unpacks it, with its libraries, into a folder.
 
+use crate::not_run::not_run;
 use crate::process::run;
 use crate::scratch::{Scratch, User};
-use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -14,19 +14,12 @@ const ROOT: &str = "/var/cache/mailauth-tests/mysql/root";
 pub(crate) const USUAL: [&str; 4] =
     ["--innodb-redo-log-capacity=8M", "--innodb-flush-log-at-trx-commit=2", "--disable-log-bin", "--mysqlx=OFF"];
 
-/// Returns true if the tests can run on MySQL. If not, `test` is recorded as not run: in the file that
-/// `MAILAUTH_NOT_RUN` names, which tests/run prints at its end, and in the output of the test.
+/// Returns true if the tests can run on MySQL. If not, `test` is recorded as not run.
 pub fn can_run(test: &str) -> bool {
     if Path::new(ROOT).join("usr/sbin/mysqld").exists() {
         return true;
     }
-    let line = format!("NOT RUN ON MYSQL: {test}: run tests/mysql-fetch as root\n");
-    if let Some(path) = std::env::var_os("MAILAUTH_NOT_RUN") {
-        let file = std::fs::File::options().create(true).append(true).open(path);
-        // One write per line, so that lines of several processes do not mix.
-        file.and_then(|mut file| file.write_all(line.as_bytes())).expect("the list of tests that did not run");
-    }
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    not_run(&format!("NOT RUN ON MYSQL: {test}: run tests/mysql-fetch as root"));
     false
 }
 

@@ -88,6 +88,7 @@ fn target() -> PathBuf {
     own_folder().parent().expect("the target folder").to_owned()
 }
 
-fn workspace() -> &'static Path {
+/// Returns the folder of this repository.
+pub(crate) fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
 }

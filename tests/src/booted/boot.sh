@@ -1,8 +1,8 @@
 # The first process of a booted machine: sets up its file systems, and becomes systemd.
 #
-#   boot.sh FOLDER    in namespaces of its own; the writable layer is mounted at FOLDER/layer
-folder=$1 root=$1/layer/root
-mount -t overlay -o "lowerdir=/,upperdir=$folder/layer/upper,workdir=$folder/layer/work" overlay "$root"
+#   boot.sh FOLDER LOWER    in namespaces of its own; the writable layer is mounted at FOLDER/layer, over the root LOWER
+folder=$1 lower=$2 root=$1/layer/root
+mount -t overlay -o "lowerdir=$lower,upperdir=$folder/layer/upper,workdir=$folder/layer/work" overlay "$root"
 cd "$root"
 mount -t proc proc proc
 mount -t sysfs -o ro sysfs sys
@@ -45,9 +45,10 @@ while IFS=: read -r from to; do
     mount -o remount,bind,ro "./$to"
 done <"$folder/binds"
 
-# Nothing of what this machine starts at a boot, and nothing that needs hardware or a terminal.
+# Nothing of what this root starts at a boot, and nothing that needs hardware or a terminal. The folders stay, because
+# update-rc.d does not create them.
 if [ ! -e etc/systemd/system/.prepared ]; then
-    rm -rf etc/systemd/system/*.wants etc/systemd/system/*.requires etc/rc?.d
+    rm -rf etc/systemd/system/*.wants etc/systemd/system/*.requires etc/rc?.d/*
     for unit in getty.target systemd-logind.service systemd-udevd.service; do
         ln -sf /dev/null "etc/systemd/system/$unit"
     done

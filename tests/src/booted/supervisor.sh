@@ -1,9 +1,9 @@
 # Runs a booted machine: boots it for each line "boot" on the standard input, and removes everything that belongs to it
 # at the end of that input. Runs in a mount namespace of its own.
 #
-#   supervisor.sh NAME FOLDER    NAME is not used elsewhere; FOLDER contains boot.sh, binds and the results parent
-# and console
-name=$1 folder=$2 parent=
+#   supervisor.sh NAME FOLDER LOWER    NAME is not used elsewhere; FOLDER contains boot.sh, binds and the results
+# parent and console; LOWER is the root file system below the machine's own layer
+name=$1 folder=$2 lower=$3 parent=
 
 # The control groups that systemd may use as its own, in the hierarchies that this machine has.
 groups=
@@ -20,8 +20,8 @@ mkdir "$folder/layer/upper" "$folder/layer/work" "$folder/layer/root"
 
 boot() {
     sh -c 'for group in $2; do echo $$ >"$group/cgroup.procs"; done
-        exec unshare --cgroup --mount --pid --net --ipc --uts --fork --kill-child=KILL sh -e "$1/boot.sh" "$1"' \
-        sh "$folder" "$groups" </dev/null >>"$folder/console" 2>&1 &
+        exec unshare --cgroup --mount --pid --net --ipc --uts --fork --kill-child=KILL sh -e "$1/boot.sh" "$1" "$3"' \
+        sh "$folder" "$groups" "$lower" </dev/null >>"$folder/console" 2>&1 &
     parent=$!
     echo "$parent" >"$folder/parent.new" && mv "$folder/parent.new" "$folder/parent"
 }

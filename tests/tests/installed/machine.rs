@@ -1,0 +1,146 @@
+//! A bare Debian that has booted, and the packages of two versions.
+
+use super::logins::{Client, Way};
+use mailauth_tests::imap::Imap;
+use mailauth_tests::people::PASSWORD;
+use mailauth_tests::pop3::Pop3;
+use mailauth_tests::{Booted, Certificates, MailHost, Scratch, User, bare_debian, program, run, wire};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// The account of mailauth.
+pub const ANNA: &str = "anna@example.org";
+/// The system user that Courier's own daemon finds through PAM, and mailauth does not know.
+pub const OLGA: &str = "olga";
+/// Where the package keeps the accounts by default.
+pub const DATABASE: &str = "/var/lib/mailauth/mail.db";
+/// What is installed first, and what it is upgraded to.
+pub const VERSIONS: [&str; 2] = ["0.2.90", "0.2.91"];
+
+/// Where the machine finds the packages.
+const PACKAGES: &str = "/opt/packages";
+/// Debian's services that ask for logins, and the name of the daemon that they require.
+const SERVICES: [&str; 6] =
+    ["courier-authdaemon", "courier-imap", "courier-imap-ssl", "courier-pop", "courier-pop-ssl", "exim4"];
+
+/// A machine with nothing but Debian's minimum, as it boots.
+pub struct Machine {
+    pub booted: Booted,
+    certificates: Certificates,
+    files: Scratch,
+}
+
+impl Machine {
+    /// Makes the packages and boots the machine. `None` if there is no bare Debian, which is recorded.
+    pub fn new(test: &str) -> Option<Self> {
+        let root = bare_debian(test)?;
+        let files = Scratch::new("packages");
+        for version in VERSIONS {
+            make_packages(version, &files.join(version));
+        }
+        let certificates = Certificates::make(files.path(), User { uid: 0, gid: 0 });
+        let booted = Booted::over(&root, &[(files.path(), PACKAGES)]);
+        Some(Machine { booted, certificates, files })
+    }
+
+    /// Returns the paths on the machine of both packages of a version.
+    pub fn packages(&self, version: &str) -> String {
+        let files = fs::read_dir(self.files.join(version)).expect("a folder");
+        let names = files.filter_map(|file| file.expect("a file").file_name().into_string().ok());
+        let debs = names.filter(|name| name.ends_with(".deb"));
+        let mut paths: Vec<_> = debs.map(|name| format!("{PACKAGES}/{version}/{name}")).collect();
+        paths.sort();
+        assert_eq!(paths.len(), 2, "mailauth and mailauth-exim: {paths:?}");
+        paths.join(" ")
+    }
+
+    /// Runs apt-get without questions, and returns what it prints.
+    pub fn apt(&self, arguments: &str) -> String {
+        let said = self.booted.shell(&format!("DEBIAN_FRONTEND=noninteractive apt-get -y {arguments} 2>&1"));
+        println!("apt-get {arguments}\n{said}");
+        said
+    }
+
+    /// Returns the certificate that signed Exim's.
+    pub fn authority(&self) -> &Path {
+        &self.certificates.authority
+    }
+
+    /// Adds the examples of the package to Debian's split configuration of Exim, as docs/exim-debian.md says, with the
+    /// certificate of the tests.
+    pub fn set_up_exim(&self) {
+        for (from, to) in [(&self.certificates.certificate, "exim.crt"), (&self.certificates.key, "exim.key")] {
+            let text = fs::read_to_string(from).expect("a file of openssl");
+            self.booted.write(&format!("/etc/exim4/{to}"), &text);
+        }
+        self.booted.shell(
+            "cd /usr/share/doc/mailauth-exim/examples
+             cp -r conf.d mailauth.conf /etc/exim4/
+             chown root:Debian-exim /etc/exim4/exim.*; chmod 640 /etc/exim4/exim.*
+             sed -i \"s/^dc_eximconfig_configtype=.*/dc_eximconfig_configtype='internet'/
+                 s/^dc_other_hostnames=.*/dc_other_hostnames='mail.example.org'/
+                 s/^dc_local_interfaces=.*/dc_local_interfaces=''/
+                 s/^dc_use_split_config=.*/dc_use_split_config='true'/\" /etc/exim4/update-exim4.conf.conf
+             echo mail.example.org >/etc/mailname
+             sed -i 's/^#allow_users/allow_users/' /etc/mailauth/mailauth.toml
+             systemctl reload mailauth-courier
+             update-exim4.conf
+             systemctl restart exim4",
+        );
+    }
+
+    /// Asserts that all of Courier runs with our daemon, and a user logs in by each protocol.
+    pub fn answers_from_mailauth(&self) {
+        self.runs();
+        assert_eq!(self.courier_processes(), "", "Courier's own daemon runs");
+        assert_eq!(self.booted.property("mailauth-courier", "ActiveState"), "active");
+        let client = Client::of(self);
+        for way in Way::ALL {
+            let outcome = self.booted.on_its_network(|| client.log_in(way));
+            assert_eq!(outcome, Ok(()), "{way:?}\n{}", self.journal());
+        }
+        assert_eq!(self.answer(OLGA), "FAIL", "mailauth does not know system users");
+    }
+
+    /// Asserts that all of Courier runs with its own daemon, which knows only the users of the system.
+    pub fn answers_from_courier(&self) {
+        self.runs();
+        assert_ne!(self.courier_processes(), "", "Courier's own daemon does not run");
+        self.booted.on_its_network(|| {
+            assert_eq!(Imap::connect(143).login(OLGA, PASSWORD), "OK LOGIN Ok.");
+            assert_eq!(Pop3::connect(110).login(OLGA, PASSWORD), "+OK logged in.");
+        });
+        assert_eq!(self.answer(ANNA), "FAIL", "Courier's own daemon does not know accounts of mailauth");
+    }
+
+    /// Returns the first word of the answer on Courier's socket to a login with the right password.
+    fn answer(&self, login: &str) -> &'static str {
+        wire::login(&self.booted.inside(MailHost::SOCKET), login, PASSWORD).word()
+    }
+
+    fn runs(&self) {
+        self.booted.wait_for_jobs();
+        for unit in SERVICES {
+            self.booted.wait_until(unit, "active");
+        }
+        assert_eq!(self.booted.shell("systemctl --failed --no-legend --plain"), "");
+        // systemd refuses a sixth start within ten seconds, and here they come as fast as the machine can.
+        self.booted.shell("systemctl reset-failed");
+    }
+
+    fn courier_processes(&self) -> String {
+        self.booted.shell("grep -ls '^authdaemond$' /proc/[0-9]*/comm || true")
+    }
+
+    fn journal(&self) -> String {
+        self.booted.shell("journalctl --sync; journalctl -b -q -n 100")
+    }
+}
+
+/// Makes the packages of the programs that the tests use, as a version.
+fn make_packages(version: &str, folder: &Path) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("packaging/build");
+    let programs = program("mailauth").parent().expect("a folder").to_owned();
+    run(Command::new(script).arg("--programs").arg(programs).args(["--version", version]).arg("--output").arg(folder));
+}
