@@ -8,6 +8,7 @@ use mailauth_tests::{Booted, Certificates, MailHost, Scratch, User, bare_debian,
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::OnceLock;
 
 /// The account of mailauth.
 pub const ANNA: &str = "anna@example.org";
@@ -28,25 +29,21 @@ const SERVICES: [&str; 6] =
 pub struct Machine {
     pub booted: Booted,
     certificates: Certificates,
-    files: Scratch,
+    _files: Scratch,
 }
 
 impl Machine {
     /// Makes the packages and boots the machine. `None` if there is no bare Debian, which is recorded.
     pub fn new(test: &str) -> Option<Self> {
-        let root = bare_debian(test)?;
-        let files = Scratch::new("packages");
-        for version in VERSIONS {
-            make_packages(version, &files.join(version));
-        }
+        let booted = Booted::over(&bare_debian(test)?, &[(made_packages(), PACKAGES)]);
+        let files = Scratch::new("certificates");
         let certificates = Certificates::make(files.path(), User { uid: 0, gid: 0 });
-        let booted = Booted::over(&root, &[(files.path(), PACKAGES)]);
-        Some(Machine { booted, certificates, files })
+        Some(Machine { booted, certificates, _files: files })
     }
 
     /// Returns the paths on the machine of both packages of a version.
     pub fn packages(&self, version: &str) -> String {
-        let files = fs::read_dir(self.files.join(version)).expect("a folder");
+        let files = fs::read_dir(made_packages().join(version)).expect("a folder");
         let names = files.filter_map(|file| file.expect("a file").file_name().into_string().ok());
         let debs = names.filter(|name| name.ends_with(".deb"));
         let mut paths: Vec<_> = debs.map(|name| format!("{PACKAGES}/{version}/{name}")).collect();
@@ -60,6 +57,23 @@ impl Machine {
         let said = self.booted.shell(&format!("DEBIAN_FRONTEND=noninteractive apt-get -y {arguments} 2>&1"));
         println!("apt-get {arguments}\n{said}");
         said
+    }
+
+    /// Creates the account of mailauth and its mailbox.
+    pub fn add_anna(&self) {
+        self.booted.shell(&format!(
+            "mailauth domain add example.org
+             echo '{PASSWORD}' | mailauth account add {ANNA} --make-mailbox --password-stdin"
+        ));
+    }
+
+    /// Creates the system user and its mailbox.
+    pub fn add_olga(&self) {
+        self.booted.shell(&format!(
+            "useradd --create-home {OLGA}
+             echo '{OLGA}:{PASSWORD}' | chpasswd
+             runuser -u {OLGA} -- maildirmake /home/{OLGA}/Maildir"
+        ));
     }
 
     /// Returns the certificate that signed Exim's.
@@ -83,10 +97,17 @@ impl Machine {
                  s/^dc_local_interfaces=.*/dc_local_interfaces=''/
                  s/^dc_use_split_config=.*/dc_use_split_config='true'/\" /etc/exim4/update-exim4.conf.conf
              echo mail.example.org >/etc/mailname
-             sed -i 's/^#allow_users/allow_users/' /etc/mailauth/mailauth.toml
-             systemctl reload mailauth-courier
              update-exim4.conf
              systemctl restart exim4",
+        );
+        self.allow_exim();
+    }
+
+    /// Permits Exim's user to ask the daemon.
+    pub fn allow_exim(&self) {
+        self.booted.shell(
+            "sed -i 's/^#allow_users/allow_users/' /etc/mailauth/mailauth.toml
+             systemctl reload mailauth-courier",
         );
     }
 
@@ -115,7 +136,7 @@ impl Machine {
     }
 
     /// Returns the first word of the answer on Courier's socket to a login with the right password.
-    fn answer(&self, login: &str) -> &'static str {
+    pub fn answer(&self, login: &str) -> &'static str {
         wire::login(&self.booted.inside(MailHost::SOCKET), login, PASSWORD).word()
     }
 
@@ -138,7 +159,20 @@ impl Machine {
     }
 }
 
-/// Makes the packages of the programs that the tests use, as a version.
+/// Returns the folder with a folder of packages for each version, made once for all tests of this process.
+fn made_packages() -> &'static Path {
+    static FOLDER: OnceLock<Scratch> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        let folder = Scratch::new("packages");
+        for version in VERSIONS {
+            make_packages(version, &folder.join(version));
+        }
+        folder
+    });
+    folder.path()
+}
+
+/// Makes the packages of the programs that the tests use.
 fn make_packages(version: &str, folder: &Path) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("packaging/build");
     let programs = program("mailauth").parent().expect("a folder").to_owned();
