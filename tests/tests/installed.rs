@@ -71,7 +71,7 @@ fn deliver_mail(machine: &Machine) {
         let reply = client.data("Subject: installed\n\nHello.\n");
         assert_eq!(reply.code, 250, "{reply}");
         client.quit();
-        eventually("the message", LIMIT, || has_the_message());
+        eventually("the message", LIMIT, has_the_message);
     });
 }
 
