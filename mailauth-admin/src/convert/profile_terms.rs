@@ -126,8 +126,21 @@ fn key(conversion: &Conversion, program: &Program, model: &ForeignModel) -> Opti
     if table.trim_matches(['`', '"']) != full || model.accounts.key.is_empty() {
         return None;
     }
-    const NO_ALIAS: [&str; 10] =
-        ["JOIN", "INNER", "LEFT", "CROSS", "NATURAL", "STRAIGHT_JOIN", "ON", "RIGHT", "FULL", "USE"];
+    const NO_ALIAS: [&str; 13] = [
+        "JOIN",
+        "INNER",
+        "LEFT",
+        "CROSS",
+        "NATURAL",
+        "STRAIGHT_JOIN",
+        "ON",
+        "USING",
+        "RIGHT",
+        "FULL",
+        "USE",
+        "FORCE",
+        "IGNORE",
+    ];
     let after = match list.get(1) {
         Some(second) if tokens.is(second, "AS") => list.get(2),
         second => second,

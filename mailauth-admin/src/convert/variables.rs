@@ -3,13 +3,13 @@
 //! In the statement, each variable is replaced by one character of a private-use plane of Unicode, so that the statement
 //! can be taken apart as SQL first.
 
-/// The first character that stands for a variable.
+/// The first character that replaces a variable.
 const FIRST: u32 = 0xF_0000;
 
 /// Maximum number of variables of a statement.
 const MAX_VARIABLES: u32 = 1000;
 
-/// Returns true if the character stands for a variable.
+/// Returns true if the character replaces a variable.
 pub fn is_variable(c: char) -> bool {
     (FIRST..FIRST + MAX_VARIABLES).contains(&u32::from(c))
 }
@@ -68,7 +68,7 @@ pub struct Statement {
 }
 
 impl Variables {
-    /// Returns what the character stands for, if it is a variable.
+    /// Returns the variable that the character replaces, if it replaces one.
     pub fn meaning(&self, c: char) -> Option<Meaning> {
         self.get(c).map(|(meaning, _)| *meaning)
     }

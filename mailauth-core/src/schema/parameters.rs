@@ -57,7 +57,7 @@ impl ProfileParameter {
         }
     }
 
-    /// Returns the text that stands for the parameter in SQL.
+    /// Returns the text that replaces the parameter in SQL.
     pub(super) fn value(&self, setting: &Setting) -> Result<Value, String> {
         let text = match (self.kind, setting) {
             (ParameterKind::Path, Setting::Text(path)) => path_value(path),

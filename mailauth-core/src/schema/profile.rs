@@ -30,7 +30,7 @@
 //!   domains that is empty.
 //! - `[mysql.accounts]`, `[postgres.aliases]`, `[[sqlite.domains.parts]]` and so on: what differs on one database. A key of
 //!   accounts replaces a single key, an empty text removes it, and parts or `find` replace the whole section.
-//! - `[reads]`: the tables without their prefix, each with the columns that are read. `"{table}"` stands for the table of
+//! - `[reads]`: the tables without their prefix, each with the columns that are read. `"{table}"` is replaced by the table of
 //!   each domain. `[mysql.reads]` replaces all of them for one database.
 //! - `[versions]`: columns, as `"table.column"`, and tables, as `"table"`, that older versions or other builds of the program
 //!   lack, and the version that has each.

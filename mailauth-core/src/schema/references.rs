@@ -1,7 +1,7 @@
 //! The tables and columns that a `SELECT` names, as far as its text shows them.
 //!
-//! They are used for advice: which index would help, and which columns a user has to be permitted to read. They decide
-//! nothing.
+//! They are used for advice (which index would help, and which columns a user has to be permitted to read), and to find
+//! the table that a password is written to.
 
 use std::iter::Peekable;
 
@@ -52,6 +52,26 @@ pub enum Operand {
     Column,
     /// A value of the statement, or an expression.
     Other,
+}
+
+impl NamedTable {
+    /// Returns the first table of a text that follows `FROM`; `None` if the text begins with a bracket.
+    pub fn first_of(from: &str) -> Option<Self> {
+        match from.trim_start().starts_with('(') {
+            true => None,
+            false => References::of(&format!("SELECT 1 FROM {from}")).tables.into_iter().next(),
+        }
+    }
+
+    /// Returns the name of the table without that of its database or schema, and without quotes.
+    pub fn bare_name(&self) -> &str {
+        bare(&self.table)
+    }
+}
+
+/// Returns a name without the names before it, and without quotes.
+pub fn bare(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name).trim_matches(['"', '`'])
 }
 
 impl References {
@@ -110,7 +130,7 @@ impl References {
         }
     }
 
-    /// Adds the table that these tokens begin with. Returns the number of tokens of its name.
+    /// Adds the table that these tokens begin with. Returns the number of tokens that were read.
     fn add_table(&mut self, tokens: &[Token]) -> usize {
         let first = tokens.first().and_then(Token::name).unwrap_or_default();
         let (table, name, read) = match (tokens.get(1), tokens.get(2).and_then(Token::name)) {
@@ -119,7 +139,7 @@ impl References {
         };
         let rest = tokens.get(read..).unwrap_or_default();
         let named = usize::from(rest.first().is_some_and(|token| token.is_word("AS")));
-        let alias = rest.get(named).filter(|token| !token.is_keyword()).and_then(Token::name);
+        let alias = rest.get(named).filter(|token| token.can_be_alias()).and_then(Token::name);
         let read = if alias.is_some() { read + named + 1 } else { read };
         self.tables.push(NamedTable { table, alias: alias.unwrap_or(name) });
         read
@@ -270,6 +290,9 @@ const KEYWORDS: &[&str] = &[
     "YEAR",
 ];
 
+/// Words that can follow a table and are not its alias, in addition to [`KEYWORDS`]. Some of them can be names of columns.
+const AFTER_TABLE: [&str; 6] = ["USE", "FORCE", "IGNORE", "PARTITION", "TABLESAMPLE", "INDEXED"];
+
 /// The list of tables within one pair of brackets.
 #[derive(Clone, Copy, Default)]
 struct Level {
@@ -300,6 +323,11 @@ impl Token {
 
     fn is_keyword(&self) -> bool {
         KEYWORDS.iter().any(|keyword| self.is_word(keyword))
+    }
+
+    /// Returns true if the token can be the name that a statement gives to the table before it.
+    fn can_be_alias(&self) -> bool {
+        !self.is_keyword() && !AFTER_TABLE.iter().any(|keyword| self.is_word(keyword))
     }
 
     fn name(&self) -> Option<String> {
@@ -444,6 +472,27 @@ mod tests {
             ["t t", "u u", "v v", "x x", "y z"]
         );
         assert_eq!(tables("SELECT TRIM(TRAILING '/' FROM m.maildir) FROM mailbox m ORDER BY a, b"), ["mailbox m"]);
+    }
+
+    #[test]
+    fn the_first_table_is_found_with_its_alias() {
+        for (from, table, alias) in [
+            ("person", "person", "person"),
+            ("person p JOIN realm d ON d.name = p.realm", "person", "p"),
+            ("mail.person AS p, realm d", "mail.person", "p"),
+            ("person left join realm d on d.name = person.realm", "person", "person"),
+            ("person FORCE INDEX (name) JOIN realm d ON d.name = person.realm", "person", "person"),
+            ("person p USE INDEX (name)", "person", "p"),
+            ("person LEFT OUTER JOIN realm USING (name)", "person", "person"),
+            ("\"user\" u", "\"user\"", "u"),
+            ("person,realm", "person", "person"),
+        ] {
+            let named = NamedTable { table: table.into(), alias: alias.into() };
+            assert_eq!(NamedTable::first_of(from), Some(named), "{from}");
+        }
+        assert_eq!(NamedTable::first_of("(SELECT 1 FROM person) p"), None);
+        assert_eq!(NamedTable::first_of(""), None);
+        assert_eq!((bare("`mail`.`user`"), bare("p.address"), bare("id")), ("user", "address", "id"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! What finds one row is left out of a list: `a.address = :address` of `a.address = :address AND a.active = 1`.
 
 use super::named::{is_column, is_distinct_from};
+use super::references::{NamedTable, bare};
 use super::text::{Token, TokenKind, tokens};
 use super::{DatabaseKind, Listing, Parameter};
 
@@ -103,23 +104,14 @@ fn is_free(listing: &Listing, database: DatabaseKind) -> bool {
 /// # Errors
 /// Fails if it is of another table.
 pub(super) fn of_first_table(column: &str, from: &str, database: DatabaseKind) -> Result<String, String> {
-    let (column, from) = (tokens(column, database)?, tokens(from, database)?);
+    let column = tokens(column, database)?;
     let [table, _, name] = column.as_slice() else { return Ok(column.iter().map(|token| token.text).collect()) };
-    match names_of_first(&from).iter().any(|known| known.eq_ignore_ascii_case(table.text)) {
+    let first = NamedTable::first_of(from);
+    let is_called = |name: &str| name.eq_ignore_ascii_case(bare(table.text));
+    match first.is_some_and(|first| is_called(first.bare_name()) || is_called(bare(&first.alias))) {
         true => Ok(name.text.to_owned()),
         false => Err(format!("is a column of {}, which is not the first table of from; write one of that", table.text)),
     }
-}
-
-/// Returns the names of the first table: its own, and the one that it is given.
-fn names_of_first<'t>(from: &[Token<'t>]) -> Vec<&'t str> {
-    let ends = |token: &&Token<'_>| {
-        let joins = ["JOIN", "LEFT", "RIGHT", "INNER", "CROSS", "NATURAL", "FULL", "STRAIGHT_JOIN", "ON", "USE"];
-        !token.is_symbol(",") && !joins.iter().any(|word| token.is_word(word))
-    };
-    let first =
-        from.iter().take_while(ends).filter(|token| token.depth == 0 && token.is_name() && !token.is_word("AS"));
-    first.map(|token| token.text).collect()
 }
 
 /// Returns true if a condition has an operator that binds more weakly than `AND`.

@@ -1,7 +1,7 @@
 //! Splitting configured SQL text into tokens, and refusing what a configuration must not contain.
 //!
-//! The text is a part of a `SELECT`: it is put into a statement as it is. So it must not be able to end the part that
-//! it stands for: brackets and quotes are balanced, and there are no comments and no second statement.
+//! The text is put into a `SELECT` as it is, so it must not be able to change what follows it in the statement: brackets
+//! and quotes are balanced, and there are no comments and no second statement.
 
 use super::{DatabaseKind, Parameter};
 
@@ -255,7 +255,7 @@ impl<'t> Scanner<'t> {
     }
 }
 
-const NO_QUESTION_MARK: &str = "question marks stand for parameters; write :login, :local, :domain or :address, or \
+const NO_QUESTION_MARK: &str = "question marks are parameters; write :login, :local, :domain or :address, or \
                                 another operator or function";
 
 const PARAMETERS: &str = "the parameters are :login, :local, :domain and :address";

@@ -107,6 +107,21 @@ pub(in crate::store) fn bytes(row: &dyn Row, index: usize) -> Vec<u8> {
     }
 }
 
+/// A value that is not a whole number.
+pub(in crate::store) struct NotWhole;
+
+/// Reads a whole number, also if it is stored as text. An empty text is as good as NULL.
+pub(in crate::store) fn number_or_text(cell: Cell<'_>) -> Result<Option<i64>, NotWhole> {
+    match cell {
+        Cell::Null | Cell::Text(b"") => Ok(None),
+        Cell::Int(number) => Ok(Some(number)),
+        Cell::Text(bytes) => {
+            std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok()).map(Some).ok_or(NotWhole)
+        }
+        Cell::Other => Err(NotWhole),
+    }
+}
+
 /// Reads a whole number.
 pub(in crate::store) fn number(row: &dyn Row, index: usize) -> Option<i64> {
     match row.cell(index) {

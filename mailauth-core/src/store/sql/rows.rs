@@ -1,6 +1,6 @@
 //! Conversion of a row's values, none of which is trusted, to an [`AccountRow`].
 
-use super::columns::{Column, DomainColumn};
+use super::columns::{Column, DomainColumn, NotWhole, number_or_text};
 use crate::account::{AccountRow, Login, Password};
 use crate::mailbox::Unusable;
 use crate::model::limits::Limits;
@@ -170,17 +170,7 @@ impl<'a> Fields<'a> {
 
     /// Reads a whole number, also if it is stored as text.
     fn number(&self, field: Field) -> Result<Option<i64>, Unusable> {
-        let text = match cell(self.row, field) {
-            Cell::Null => return Ok(None),
-            Cell::Int(number) => return Ok(Some(number)),
-            Cell::Text(b"") => return Ok(None),
-            Cell::Text(bytes) => std::str::from_utf8(bytes).ok(),
-            Cell::Other => None,
-        };
-        match text.map(str::parse) {
-            Some(Ok(number)) => Ok(Some(number)),
-            _ => Err(self.unusable(field, "is not a whole number")),
-        }
+        number_or_text(cell(self.row, field)).map_err(|NotWhole| self.unusable(field, "is not a whole number"))
     }
 
     fn flag(&self, field: Field) -> Result<bool, Unusable> {

@@ -4,7 +4,7 @@ use super::statements::Name;
 use super::{ALIAS_DOMAINS, DOMAINS, Foreign};
 use crate::DomainName;
 use crate::store::driver::{Cell, Connection, DriverError, Row};
-use crate::store::sql::columns::is_text;
+use crate::store::sql::columns::{is_text, number_or_text};
 use crate::store::{DomainKind, DomainStanding, StoreError};
 
 /// Index of the name in the rows of both statements, and of the other column.
@@ -93,9 +93,9 @@ fn target(row: &dyn Row) -> Result<DomainName, &'static str> {
 
 /// Reads a flag, also if it is stored as text.
 pub(super) fn flag(row: &dyn Row) -> Option<bool> {
-    match row.cell(VALUE) {
-        Cell::Int(0) | Cell::Text(b"0") => Some(false),
-        Cell::Int(1) | Cell::Text(b"1") => Some(true),
+    match number_or_text(row.cell(VALUE)) {
+        Ok(Some(0)) => Some(false),
+        Ok(Some(1)) => Some(true),
         _ => None,
     }
 }

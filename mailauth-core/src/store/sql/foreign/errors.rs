@@ -2,6 +2,7 @@
 //! described wrongly.
 
 use crate::schema::ForeignModel;
+use crate::schema::references::{NamedTable, References, bare};
 use crate::store::driver::{DriverError, Refusal};
 
 /// Adds to a refusal which statement it is about and what to do. `section` is that of the configuration, such as
@@ -54,8 +55,13 @@ fn version_with<'m>(reason: &str, kind: Refusal, model: &'m ForeignModel) -> Opt
             known(&|table, column| column.is_empty() && named.iter().any(|(_, name)| name.ends_with(table)))
         }
         _ => {
+            let tables = References::of(&format!("SELECT 1 FROM {}", model.accounts.from)).tables;
+            // The name may have a prefix.
+            let is_called = |named: &NamedTable, table: &str, alias: &str| {
+                bare(&named.alias) == alias && named.bare_name().ends_with(table)
+            };
             let of_alias =
-                |table: &str, alias: &str| alias == table || are_together(&model.accounts.from, table, alias);
+                |table: &str, alias: &str| alias == table || tables.iter().any(|named| is_called(named, table, alias));
             known(&|table, column| named.iter().any(|(alias, name)| name == column && of_alias(table, alias)))
                 .or_else(|| known(&|_, column| named.iter().any(|(_, name)| name == column)))
         }
@@ -67,17 +73,6 @@ fn names_in(reason: &str) -> Vec<(String, String)> {
     let is_in_name = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
     let words = reason.split(|c: char| !is_in_name(c)).filter(|word| !word.is_empty());
     words.map(|word| word.rsplit_once('.').unwrap_or(("", word))).map(|(a, b)| (a.to_owned(), b.to_owned())).collect()
-}
-
-/// Returns true if `alias` follows the name of the table in the text after `FROM`.
-fn are_together(from: &str, table: &str, alias: &str) -> bool {
-    let words: Vec<&str> = from.split_whitespace().filter(|word| !word.eq_ignore_ascii_case("AS")).collect();
-    let bare = |word: &str| word.trim_matches(['"', '`', '(', ')', ',']).to_owned();
-    words.windows(2).any(|pair| match pair {
-        // The name may have a prefix.
-        [name, next] => bare(name).ends_with(table) && bare(next) == alias,
-        _ => false,
-    })
 }
 
 #[cfg(test)]

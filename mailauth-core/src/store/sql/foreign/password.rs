@@ -3,6 +3,7 @@
 use super::statements::{Name, Question};
 use super::{ACCOUNTS, Foreign};
 use crate::account::{Login, Password};
+use crate::schema::references::{NamedTable, bare};
 use crate::schema::{Field, ForeignModel};
 use crate::store::AccountStore;
 use crate::store::administration::{AccountChange, AdminError};
@@ -63,7 +64,7 @@ impl PasswordStatements {
     pub fn new(model: &ForeignModel, dialect: &Dialect, kept: &mut dyn FnMut(&str) -> Statement) -> Option<Self> {
         let accounts = &model.accounts;
         let column = accounts.write_password.as_ref()?;
-        let Source { table, name } = Source::first(&accounts.from)?;
+        let NamedTable { table, alias: name } = NamedTable::first_of(&accounts.from)?;
         let most = Field::Password.most_bytes()?;
         let (login, password) = (accounts.field(Field::Login)?, accounts.field(Field::Password)?);
         let (password, stored) = (dialect.bounded(password, most), dialect.bounded(&format!("{name}.{column}"), most));
@@ -149,9 +150,9 @@ impl Foreign {
         }
     }
 
-    /// Returns the name of the table with a row for each account; empty if it has no name.
-    pub(super) fn first_table(&self) -> &str {
-        Source::first(&self.model.accounts.from).map(|source| bare(source.table)).unwrap_or_default()
+    /// Returns the name of the table with a row for each account; `None` if it has no name.
+    pub(super) fn first_table(&self) -> Option<String> {
+        NamedTable::first_of(&self.model.accounts.from).map(|named| named.bare_name().to_owned())
     }
 }
 
@@ -192,73 +193,5 @@ impl Place {
         };
         let key = (KEY..KEY + keys).map(value).collect::<Option<Vec<_>>>()?;
         Some(Place { password: bytes(row, PASSWORD), stored: bytes(row, STORED), key })
-    }
-}
-
-/// The first table after `FROM`.
-#[derive(Debug, PartialEq, Eq)]
-struct Source<'a> {
-    /// The table, as it is written.
-    table: &'a str,
-    /// The name of its columns' prefix: its alias, or the table itself.
-    name: &'a str,
-}
-
-/// Words that follow a table and are not its alias.
-const AFTER_TABLE: [&str; 14] = [
-    "JOIN",
-    "LEFT",
-    "RIGHT",
-    "INNER",
-    "OUTER",
-    "CROSS",
-    "FULL",
-    "NATURAL",
-    "STRAIGHT_JOIN",
-    "ON",
-    "USING",
-    "USE",
-    "FORCE",
-    "IGNORE",
-];
-
-impl<'a> Source<'a> {
-    /// Returns the first table; `None` if it is a statement in brackets.
-    fn first(from: &'a str) -> Option<Self> {
-        let first = from.split(',').next().unwrap_or_default();
-        let mut words = first.split_whitespace();
-        let table = words.next().filter(|table| !table.contains(['(', ')']))?;
-        let alias = match words.next() {
-            Some(word) if word.eq_ignore_ascii_case("AS") => words.next(),
-            other => other,
-        };
-        let is_alias = |word: &&str| !AFTER_TABLE.iter().any(|known| word.eq_ignore_ascii_case(known));
-        Some(Source { table, name: alias.filter(is_alias).unwrap_or(table) })
-    }
-}
-
-/// Returns a name without the names in front of it and without quotes.
-fn bare(name: &str) -> &str {
-    name.rsplit('.').next().unwrap_or(name).trim_matches(['"', '`'])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_table_is_found_with_its_alias() {
-        for (from, table, name) in [
-            ("person", "person", "person"),
-            ("person p JOIN realm d ON d.name = p.realm", "person", "p"),
-            ("mail.person AS p, realm d", "mail.person", "p"),
-            ("person left join realm d on d.name = person.realm", "person", "person"),
-            ("\"user\" u", "\"user\"", "u"),
-            ("person,realm", "person", "person"),
-        ] {
-            assert_eq!(Source::first(from), Some(Source { table, name }), "{from}");
-        }
-        assert_eq!(Source::first("(SELECT 1) p"), None);
-        assert_eq!((bare("`mail`.`user`"), bare("p.address"), bare("id")), ("user", "address", "id"));
     }
 }

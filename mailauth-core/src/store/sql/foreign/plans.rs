@@ -4,7 +4,7 @@ use super::Foreign;
 use super::listing::Pages;
 use super::report::NOBODY;
 use super::statements::{Name, Question};
-use crate::schema::references::References;
+use crate::schema::references::{References, bare};
 use crate::schema::{Field, Listing};
 use crate::store::driver::{Access, Connection, DriverError, Param, Refusal, Statement};
 use crate::store::sql::columns::{bytes, number};
@@ -318,11 +318,6 @@ fn count(connection: &mut dyn Connection, table: &str) -> Result<Option<u64>, Dr
         done => done?,
     }
     Ok(rows.and_then(|rows| u64::try_from(rows).ok()).filter(|rows| *rows <= MOST_COUNTED))
-}
-
-/// Returns a name without the database or schema before it, and without quotes.
-pub(super) fn bare(name: &str) -> &str {
-    name.rsplit('.').next().unwrap_or(name).trim_matches(['"', '`'])
 }
 
 /// Returns the text of a statement with the names of its parameters in the place of `?` or `$1`.

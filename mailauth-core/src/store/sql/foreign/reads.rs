@@ -1,8 +1,7 @@
 //! Which tables and columns of another program are read.
 
 use super::Foreign;
-use super::plans::bare;
-use crate::schema::references::{ColumnName, References};
+use crate::schema::references::{ColumnName, References, bare};
 use crate::schema::{Listing, TableColumns};
 use crate::store::sql::SqlStore;
 use std::collections::BTreeMap;

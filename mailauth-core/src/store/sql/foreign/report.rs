@@ -82,7 +82,7 @@ impl Foreign {
         Needs {
             tables: reads.clone(),
             reads,
-            accounts: self.first_table().to_owned(),
+            accounts: self.first_table().unwrap_or_default(),
             updates: self.model.accounts.write_password.iter().cloned().collect(),
             delivery: Vec::new(),
         }

@@ -17,7 +17,6 @@ pub(in crate::store) const MOST_QUOTA: usize = 100;
 pub(in crate::store) const QUOTA: usize = Field::READ.len();
 
 /// The statements that are kept prepared, and the parts from which those that list rows are built.
-#[allow(dead_code)]
 pub(in crate::store) struct ForeignStatements {
     /// The columns of an account: those of [`Field::READ`], then the quota in one column.
     pub columns: String,
