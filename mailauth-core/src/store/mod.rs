@@ -20,7 +20,7 @@ pub mod snapshot;
 mod sql;
 mod standing;
 mod state;
-#[cfg(test)]
+#[cfg(all(test, feature = "sqlite"))]
 mod tests;
 
 pub use administration::{

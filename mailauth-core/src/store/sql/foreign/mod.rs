@@ -19,7 +19,7 @@ mod report;
 mod rows;
 mod statements;
 mod targets;
-#[cfg(test)]
+#[cfg(all(test, feature = "sqlite"))]
 mod tests;
 
 pub use plans::{StatementPlan, TablePlan};

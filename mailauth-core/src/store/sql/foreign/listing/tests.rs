@@ -140,13 +140,13 @@ fn pages_have_every_row_once_in_the_order_of_the_key() {
 
 #[test]
 fn a_database_without_row_values_gets_the_same_condition() {
-    let mysql = &crate::store::driver::mysql::DIALECT;
+    let sqlite = &crate::store::driver::sqlite::DIALECT;
+    let without = &Dialect { row_values: false, ..*sqlite };
     let key = ["a", "b", "c"].map(str::to_owned);
-    let (condition, given) = after(&key, mysql);
+    let (condition, given) = after(&key, without);
     assert_eq!(condition, "a > ? OR (a = ? AND (b > ? OR (b = ? AND (c > ?))))");
     assert_eq!(given, [0, 0, 1, 1, 2]);
-    assert_eq!(after(&key[..1], mysql), ("a > ?".to_owned(), vec![0]));
-    let sqlite = &crate::store::driver::sqlite::DIALECT;
+    assert_eq!(after(&key[..1], without), ("a > ?".to_owned(), vec![0]));
     assert_eq!(after(&key, sqlite), ("(a, b, c) > (?, ?, ?)".to_owned(), vec![0, 1, 2]));
 }
 
