@@ -269,19 +269,19 @@ fn character_set(found: &CharacterSet, findings: &mut Findings) {
 /// Checks that the tables can be used. Returns true if they can.
 fn schema(report: &StoreReport, findings: &mut Findings) -> bool {
     let StoreReport { schema, schema_known, .. } = *report;
-    let (state, text) = match schema {
-        0 if let Some(why) = &report.schema_refused => {
+    let (state, text) = match (schema, &report.schema_refused) {
+        (0, Some(why)) => {
             (State::Down, format!("this user may not read the tables: {why}; give it the rights of a daemon"))
         }
-        0 => (State::Down, "there are no tables; run 'mailauth init'".to_owned()),
-        old if old < schema_known => {
+        (0, None) => (State::Down, "there are no tables; run 'mailauth init'".to_owned()),
+        (old, _) if old < schema_known => {
             (State::Down, format!("the tables have version {old}, not {schema_known}; run 'mailauth init'"))
         }
-        new if new > schema_known => (
+        (new, _) if new > schema_known => (
             State::Down,
             format!("the tables have version {new}, but this mailauth supports only {schema_known}; update mailauth"),
         ),
-        same => (State::Ok, format!("version {same}")),
+        (same, _) => (State::Ok, format!("version {same}")),
     };
     findings.add("schema", state, text);
     state == State::Ok
