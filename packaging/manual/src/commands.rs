@@ -53,7 +53,8 @@ fn page(command: &Command, parent: Option<&Command>, exit_status: &[Block]) -> D
     page.add("Options", positional.into_iter().chain(first).chain(last).map(option).collect());
     page.add("Commands", subcommands(command).map(reference).collect());
     help_text::add(&mut page, "Notes", &text(command.get_after_long_help().or(command.get_after_help())));
-    if !page.sections().iter().any(|section| section.heading == "EXIT STATUS") && !command.has_subcommands() {
+    if !page.sections().iter().any(|section| section.heading == "EXIT STATUS") && !command.is_subcommand_required_set()
+    {
         page.add("Exit status", exit_status.to_vec());
     }
     let related = subcommands(command).map(|sub| format!("{}({PART})", name(sub)));
@@ -90,31 +91,33 @@ fn is_general(command: &Command, arg: &Arg) -> bool {
 
 /// Returns the command lines: that of the command itself, or one for each sub-command.
 fn synopses(command: &Command) -> Vec<Block> {
-    let line = |command: &Command, options: Vec<Span>| {
-        let mut spans = options;
-        for arg in visible(command).filter(|arg| arg.is_positional()) {
-            spans.push(Span::Roman(" ".to_owned()));
-            spans.extend(bracketed(arg.is_required_set(), placeholders(arg)));
-        }
-        if spans.first() == Some(&Span::Roman(" ".to_owned())) {
-            spans.remove(0);
-        }
-        if command.has_subcommands() {
-            spans.extend([Span::Roman(" ".to_owned()), Span::Italic("COMMAND".to_owned())]);
-        }
-        Block::Synopsis(command.get_bin_name().unwrap_or_else(|| command.get_name()).to_owned(), spans)
-    };
     let shown = |arg: &&Arg| !arg.is_positional() && !is_general(command, arg);
     let options = alternatives(command, visible(command).filter(shown)).into_iter().map(|group| {
-        let terms: Vec<Vec<Span>> = group.iter().map(|arg| term(arg)).collect();
+        let terms: Vec<Vec<Span>> =
+            group.iter().map(|arg| with_values(arg, vec![Span::Bold(option_name(arg))])).collect();
         bracketed(group.iter().any(|arg| arg.is_required_set()), terms.join(&Span::Roman("|".to_owned())))
     });
-    let own = line(command, options.collect::<Vec<_>>().join(&Span::Roman(" ".to_owned())));
-    if command.has_subcommands() && name(command).contains('-') {
-        let abbreviated = || help_text::arguments("[OPTIONS]");
-        return subcommands(command).map(|sub| line(sub, abbreviated())).collect();
+    let options: Vec<Vec<Span>> = options.collect();
+    let is_root = !name(command).contains('-');
+    if is_root || !command.has_subcommands() {
+        return vec![synopsis(command, options, is_root)];
     }
-    vec![own]
+    // A command that also does something without a sub-command has a line of its own.
+    let own = (!command.is_subcommand_required_set()).then(|| synopsis(command, options, false));
+    let abbreviated = || vec![help_text::arguments("[OPTIONS]")];
+    let subs = subcommands(command).map(|sub| synopsis(sub, abbreviated(), sub.has_subcommands()));
+    own.into_iter().chain(subs).collect()
+}
+
+/// Returns the line of a command with these options and the arguments of the command.
+fn synopsis(command: &Command, mut words: Vec<Vec<Span>>, has_command: bool) -> Block {
+    let arguments = visible(command).filter(|arg| arg.is_positional());
+    words.extend(arguments.map(|arg| bracketed(arg.is_required_set(), placeholders(arg))));
+    if has_command {
+        words.push(vec![Span::Italic("COMMAND".to_owned())]);
+    }
+    let name = command.get_bin_name().unwrap_or_else(|| command.get_name());
+    Block::Synopsis(name.to_owned(), words.join(&Span::Roman(" ".to_owned())))
 }
 
 /// Groups options that follow one another and exclude one another, such as `--enabled` and `--disabled`.
@@ -145,14 +148,21 @@ fn bracketed(is_required: bool, inner: Vec<Span>) -> Vec<Span> {
 
 /// Returns the names of an option with its values.
 fn term(arg: &Arg) -> Vec<Span> {
-    let long = arg.get_long().map(|long| format!("--{long}"));
-    let mut spans = Vec::new();
-    for name in arg.get_short().map(|short| format!("-{short}")).into_iter().chain(long) {
-        if !spans.is_empty() {
-            spans.push(Span::Roman(", ".to_owned()));
-        }
-        spans.push(Span::Bold(name));
+    let mut spans = vec![Span::Bold(option_name(arg))];
+    if let (Some(short), Some(_)) = (arg.get_short(), arg.get_long()) {
+        spans.splice(0..0, [Span::Bold(format!("-{short}")), Span::Roman(", ".to_owned())]);
     }
+    with_values(arg, spans)
+}
+
+/// Returns the long name of an option, or its letter if it has no other name.
+fn option_name(arg: &Arg) -> String {
+    let letter = || arg.get_short().map(|short| format!("-{short}"));
+    arg.get_long().map(|long| format!("--{long}")).or_else(letter).unwrap_or_default()
+}
+
+/// Adds the values of an option to its name.
+fn with_values(arg: &Arg, mut spans: Vec<Span>) -> Vec<Span> {
     if arg.get_action().takes_values() {
         spans.push(Span::Roman(" ".to_owned()));
         spans.extend(placeholders(arg));

@@ -1,7 +1,6 @@
 //! The pages and completions as their readers' programs see them.
 
 use crate::document::{Block, Document, plain};
-use crate::supplements::texts;
 use mailauth_core::config::Config;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -106,7 +105,8 @@ fn every_command_and_option_is_described() {
         let text = text(&page(&format!("{name}(1)")));
         for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
             let option = arg.get_long().map(|long| format!("--{long}"));
-            let option = option.unwrap_or_else(|| arg.get_id().as_str().to_uppercase());
+            let value = arg.get_value_names().and_then(|names| names.first()).map(ToString::to_string);
+            let option = option.or(value).unwrap_or_else(|| arg.get_id().as_str().to_uppercase());
             assert!(text.lines().any(|line| line.contains(&option)), "{name} lacks {option}");
         }
         for sub in command.get_subcommands() {
@@ -173,12 +173,9 @@ fn every_command_has_an_example_and_fits_the_terminal() {
 }
 
 #[test]
-fn every_text_has_its_page_and_every_reference_too() {
+fn every_reference_has_its_page() {
     let pages = crate::pages();
     let references: Vec<String> = pages.iter().map(Document::reference).collect();
-    for (reference, heading, _) in texts() {
-        assert!(references.contains(&reference), "{reference}: {heading}: there is no such page");
-    }
     for page in &pages {
         for word in text(page).split(|letter: char| letter.is_whitespace() || ",;[]".contains(letter)) {
             let is_own = word.starts_with("mailauth") && word.trim_end_matches('.').ends_with(')');
