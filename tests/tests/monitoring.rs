@@ -11,6 +11,8 @@ mod monit;
 mod plugin;
 #[path = "monitoring/prometheus.rs"]
 mod prometheus;
+#[path = "monitoring/supervisors.rs"]
+mod supervisors;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -33,4 +35,9 @@ fn unpacked(name: &str) -> PathBuf {
     let path = Path::new("/var/cache/mailauth-tests").join(name);
     assert!(path.exists(), "there is no {}; tests/run unpacks it", path.display());
     path
+}
+
+/// Returns the folder of libraries in a folder that tests/run has unpacked, for [`unpacked`].
+fn libraries(name: &str) -> PathBuf {
+    Path::new(name).join(format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH))
 }

@@ -1,6 +1,6 @@
 //! fail2ban's filter finds those that guess, and no address that a login only names.
 
-use super::{LONG, shipped, text_of, unpacked};
+use super::{LONG, libraries, shipped, text_of, unpacked};
 use mailauth_tests::people::{ANNA, CARLA, PASSWORD, UNKNOWN, people};
 use mailauth_tests::wire::{Manner, ask, auth};
 use mailauth_tests::{Accounts, Child, Kind, Mailauth, Scratch, eventually, program, run, run_with_input};
@@ -118,12 +118,10 @@ fn fail2ban_reads_the_same_from_the_journal() {
         entries += &entry(number, "other.service", line);
     }
     let journal = folder.join("test.journal");
-    let libraries = ["x86_64-linux-gnu", "aarch64-linux-gnu"].map(|arch| {
-        let folder = Path::new("/var/cache/mailauth-tests/fail2ban/usr/lib").join(arch);
-        format!("{}:{}", folder.display(), folder.join("systemd").display())
-    });
+    let folder = unpacked(libraries("fail2ban").to_str().expect("a path"));
+    let libraries = format!("{}:{}", folder.display(), folder.join("systemd").display());
     let mut writer = Command::new(unpacked("fail2ban/lib/systemd/systemd-journal-remote"));
-    writer.env("LD_LIBRARY_PATH", libraries.join(":")).args(["--split-mode=none", "--output"]).arg(&journal).arg("-");
+    writer.env("LD_LIBRARY_PATH", libraries).args(["--split-mode=none", "--output"]).arg(&journal).arg("-");
     run_with_input(&mut writer, &entries);
     assert_eq!(banned(&format!("systemd-journal[journalfiles={}]", journal.display())), guilty, "{lines}");
 }

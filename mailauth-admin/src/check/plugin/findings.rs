@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(
             report.to_string(),
             "MAILAUTH OK - 1 of 1 database hosts live, answers in 2.0 ms, copy 30 s old, 3 of 4000 connections, up 0 s \
-             | time=0.002s;1.5;3;0; latency=0.001s;0.75;2.25;0; snapshot_age=30s;21600;64800;0; queue=0%;50;90;0;100 \
+             | time=0.002s;1.5;3;0; latency=0.001s;0.75;2.25;0; snapshot_age=30s;43200;64800;0; queue=0%;50;90;0;100 \
              connections=3;3200;3800;0;4000 yes=0c no=0c not_now=0c refused_untried=0c turned_away=0c cache_hits=0c \
              cache_misses=0c uptime=0s"
         );

@@ -93,7 +93,8 @@ pub(super) fn limits(
         let default = match metric {
             Metric::Time => Some((deadline / 2.0, deadline)),
             Metric::Latency => Some((deadline / 4.0, deadline * 0.75)),
-            Metric::SnapshotAge => max_age.map(|age| (age / 4.0, age * 0.75)),
+            // A large table is read completely only as often as a quarter of this age requires.
+            Metric::SnapshotAge => max_age.map(|age| (age / 2.0, age * 0.75)),
             Metric::Queue => Some((50.0, 90.0)),
             Metric::Connections => Some(((connections * 0.8).floor(), (connections * 0.95).floor())),
         };
