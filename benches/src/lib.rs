@@ -4,6 +4,7 @@ pub mod cost;
 pub mod load;
 pub mod mailbox;
 pub mod peak;
+pub mod plot;
 pub mod processes;
 pub mod side_by_side;
 pub mod smtp;
