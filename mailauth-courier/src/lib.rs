@@ -33,6 +33,7 @@ mod shared;
 mod work;
 
 pub use accept::listener::{BindError, Listener};
+pub use accept::passed::{UnusableSockets, receive as receive_sockets, unused as unused_sockets};
 pub use daemon::{Daemon, Listeners, StartError};
 pub use observe::metrics::{MetricsError, MetricsListener};
 pub use process::identity::{IdentityError, become_user};

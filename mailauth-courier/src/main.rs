@@ -14,7 +14,9 @@ use mailauth_courier::options::{self, Exit, Options, USAGE};
 use mailauth_courier::process::sandbox::writable::{self, Confined};
 use mailauth_courier::process::sandbox::{self, Threads, landlock};
 use mailauth_courier::process::signals::{Signal, Signals};
-use mailauth_courier::{Daemon, Listeners, MetricsError, MetricsListener, Settings, become_user};
+use mailauth_courier::{
+    Daemon, Listeners, MetricsError, MetricsListener, Settings, become_user, receive_sockets, unused_sockets,
+};
 use mailauth_mailboxes::{Rights, RootPart};
 use std::error::Error;
 use std::io;
@@ -74,6 +76,8 @@ fn main() -> ExitCode {
 fn run(options: &Options, log: &Log) -> Result<(), Failure> {
     // Before there is any other thread, so that all threads leave signals to this one.
     let signals = Signals::block().map_err(Failure::run)?;
+    // SAFETY: there is no other thread, and nothing has been opened but the standard descriptors.
+    unsafe { receive_sockets() }.map_err(Failure::run)?;
     let (config, source) = Config::load(options.config.as_deref()).map_err(Failure::usage)?;
     log.configure(&config.log);
     if options.check {
@@ -219,6 +223,9 @@ fn reload(daemon: &mut Daemon, options: &Options, persistent: &Persistent) -> Re
 fn log_state(what: &str, daemon: &Daemon, config: &Config, source: &Source) {
     for warning in &source.warnings {
         tracing::warn!("{warning}");
+    }
+    for unused in unused_sockets(config) {
+        tracing::warn!("{unused}");
     }
     warn_of_exposed_folders(daemon, config);
     let (socket, database) = (daemon.socket().display(), config.database.url.to_string());

@@ -67,7 +67,7 @@ pub use popup::Popup;
 pub use port::free_port;
 pub use postgres::{Postgres, PostgresDatabase};
 pub use postgres_pair::PostgresPair;
-pub use process::{Child, Family, ended, eventually, output_with_input, processor_time, run, run_with_input};
+pub use process::{Child, Family, children, ended, eventually, output_with_input, processor_time, run, run_with_input};
 pub use programs::{library, program, program_as, static_program};
 pub use proxy::{Proxy, ProxyMode};
 pub use scratch::{Scratch, User};

@@ -246,7 +246,7 @@ fn threads(pid: Pid) -> Vec<PathBuf> {
 }
 
 /// Returns the children of all threads of a process.
-pub(crate) fn children(parent: Pid) -> Vec<Pid> {
+pub fn children(parent: Pid) -> Vec<Pid> {
     threads(parent)
         .into_iter()
         .filter_map(|thread| fs::read_to_string(thread.join("children")).ok())

@@ -1,5 +1,8 @@
 //! How the daemon starts, stops, reads its configuration again, and which users it permits.
 
+#[path = "lifecycle/passed.rs"]
+mod passed;
+
 use mailauth_tests::people::{ANNA, PASSWORD, SLOW_HASH, SLOW_PASSWORD, people};
 use mailauth_tests::wire::{Manner, Outcome, ask, auth, connect, login, pre};
 use mailauth_tests::{Accounts, Kind, Mailauth, Scratch, User, as_user, eventually, output_with_input, program};

@@ -33,15 +33,29 @@ const SHORTAGE_PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct AcceptLoop {
     listener: Arc<Listener>,
     load: Arc<AcceptorLoad>,
+    /// True when no more connections are to be accepted.
+    stopped: Arc<AtomicBool>,
+    /// True while this thread waits for a connection.
+    waits: Arc<AtomicBool>,
     dispatcher: Dispatcher,
 }
 
 impl AcceptLoop {
-    pub fn new(listener: Arc<Listener>, load: Arc<AcceptorLoad>, dispatcher: Dispatcher) -> Self {
-        AcceptLoop { listener, load, dispatcher }
+    pub fn new(
+        listener: Arc<Listener>,
+        load: Arc<AcceptorLoad>,
+        stopped: Arc<AtomicBool>,
+        dispatcher: Dispatcher,
+    ) -> Self {
+        AcceptLoop { listener, load, stopped, waits: Arc::default(), dispatcher }
     }
 
-    /// Accepts connections and answers their requests until the listener is shut.
+    /// Returns what is true while the thread waits for a connection.
+    pub fn waits(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.waits)
+    }
+
+    /// Accepts connections and answers their requests until the listener is shut, or this is stopped.
     pub fn run(&self) {
         let mut buffer = ReadBuffer::new();
         let answer = |connection, request| self.dispatcher.answer_here(&self.load, connection, request);
@@ -49,13 +63,13 @@ impl AcceptLoop {
     }
 
     /// Accepts connections while all other threads are blocked, and passes their requests on.
-    pub fn run_as_substitute(&self, stopped: &AtomicBool) {
+    pub fn run_as_substitute(&self) {
         let mut buffer = ReadBuffer::new();
         let answer = |connection, request| self.dispatcher.answer_elsewhere(connection, request);
-        while self.load.wait_until_all_work(stopped) {
+        while self.load.wait_until_all_work(&self.stopped) {
             let begun = self.load.begun();
             std::thread::sleep(BLOCKED);
-            while self.load.is_blocked_since(begun) && !stopped.load(Ordering::SeqCst) {
+            while self.load.is_blocked_since(begun) && !self.stopped.load(Ordering::SeqCst) {
                 if self.has_waiting_client() && !self.accept_one(&mut buffer, answer) {
                     return;
                 }
@@ -68,9 +82,16 @@ impl AcceptLoop {
         is_readable_within(self.listener.socket(), BLOCKED)
     }
 
-    /// Accepts one connection. Returns false if the listener was shut and no more clients wait.
+    /// Accepts one connection. Returns false if the listener was shut and no more clients wait, or this is stopped.
     fn accept_one(&self, buffer: &mut ReadBuffer, answer: impl Fn(Connection, Request)) -> bool {
-        match accept_with(self.listener.socket(), SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+        // In this order: the thread that stops this one interrupts it while it waits.
+        self.waits.store(true, Ordering::SeqCst);
+        if self.stopped.load(Ordering::SeqCst) {
+            return false;
+        }
+        let accepted = accept_with(self.listener.socket(), SocketFlags::CLOEXEC | SocketFlags::NONBLOCK);
+        self.waits.store(false, Ordering::SeqCst);
+        match accepted {
             Ok(socket) => drop(catch_panic(|| self.serve(socket, buffer, answer))),
             // The listener was shut.
             Err(Errno::INVAL) => return false,

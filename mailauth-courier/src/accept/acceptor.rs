@@ -9,6 +9,7 @@
 use super::accept_loop::AcceptLoop;
 use super::listener::Listener;
 use super::load::AcceptorLoad;
+use crate::process::interrupt;
 use crate::shared::Shared;
 use crate::work::dispatcher::Dispatcher;
 use std::io;
@@ -21,10 +22,30 @@ pub(crate) struct Acceptor {
     listener: Arc<Listener>,
     /// Load of this acceptor's own threads: those of another may be idle while these are blocked.
     load: Arc<AcceptorLoad>,
-    threads: Vec<JoinHandle<()>>,
-    substitute: Option<JoinHandle<()>>,
-    /// True when the substitute is to end.
+    threads: Vec<AcceptThread>,
+    substitute: Option<AcceptThread>,
+    /// True when no thread is to accept another connection.
     stopped: Arc<AtomicBool>,
+}
+
+/// A thread that accepts.
+struct AcceptThread {
+    handle: JoinHandle<()>,
+    /// True while the thread waits for a connection.
+    waits: Arc<AtomicBool>,
+}
+
+impl AcceptThread {
+    fn start(name: &str, accept_loop: AcceptLoop, run: impl FnOnce(&AcceptLoop) + Send + 'static) -> io::Result<Self> {
+        let waits = accept_loop.waits();
+        let handle = Builder::new().name(name.into()).spawn(move || run(&accept_loop))?;
+        Ok(AcceptThread { handle, waits })
+    }
+
+    /// Waits for the end of the thread, which accepts no more connections.
+    fn join(self) {
+        interrupt::join(self.handle, || self.waits.load(Ordering::SeqCst));
+    }
 }
 
 impl Acceptor {
@@ -46,15 +67,14 @@ impl Acceptor {
     }
 
     fn start_threads(&mut self, threads: usize, shared: &Arc<Shared>) -> io::Result<()> {
-        let accept_loop =
-            || AcceptLoop::new(Arc::clone(&self.listener), Arc::clone(&self.load), Dispatcher::new(shared));
+        let accept_loop = || {
+            let (listener, load, stopped) = (&self.listener, &self.load, &self.stopped);
+            AcceptLoop::new(Arc::clone(listener), Arc::clone(load), Arc::clone(stopped), Dispatcher::new(shared))
+        };
         for _ in 0..threads {
-            let accept_loop = accept_loop();
-            self.threads.push(Builder::new().name("accept".into()).spawn(move || accept_loop.run())?);
+            self.threads.push(AcceptThread::start("accept", accept_loop(), AcceptLoop::run)?);
         }
-        let (accept_loop, stopped) = (accept_loop(), Arc::clone(&self.stopped));
-        let substitute = move || accept_loop.run_as_substitute(&stopped);
-        self.substitute = Some(Builder::new().name("accept-spare".into()).spawn(substitute)?);
+        self.substitute = Some(AcceptThread::start("accept-spare", accept_loop(), AcceptLoop::run_as_substitute)?);
         Ok(())
     }
 
@@ -67,18 +87,19 @@ impl Acceptor {
         &self.listener
     }
 
-    /// Accepts the connections that were made before now, and no more. Returns when their requests have been passed on
-    /// or answered.
+    /// Accepts the connections that were made before now, and no more; those on a socket that was passed to this process
+    /// wait for the next one. Returns when the requests of those that were accepted have been passed on or answered.
     pub fn close(self) {
-        self.listener.shut();
-        // No thread here can end by a panic: the panic of a connection is caught.
-        for thread in self.threads {
-            let _ = thread.join();
+        if self.listener.outlives_process() {
+            self.stopped.store(true, Ordering::SeqCst);
+        } else {
+            self.listener.shut();
         }
+        self.threads.into_iter().for_each(AcceptThread::join);
         self.stopped.store(true, Ordering::SeqCst);
         self.load.wake();
         if let Some(substitute) = self.substitute {
-            let _ = substitute.join();
+            substitute.join();
         }
     }
 }

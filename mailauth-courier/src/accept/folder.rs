@@ -4,7 +4,9 @@
 use super::listener::BindError;
 use mailauth_core::lock_file;
 use mailauth_core::parents::{Exposed, writers};
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, mkdirat, openat, readlinkat, renameat, statat, unlinkat};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, Stat, chmodat, mkdirat, openat, readlinkat, renameat, statat, unlinkat,
+};
 use rustix::io::Errno;
 use rustix::process::{fchdir, geteuid, umask};
 use std::ffi::{OsStr, OsString};
@@ -129,6 +131,11 @@ impl Folder {
     /// Renames `name` to `new`, which is replaced if it exists.
     pub fn rename(&self, name: &OsStr, new: &OsStr) -> io::Result<()> {
         Ok(renameat(&self.descriptor, name, &self.descriptor, new)?)
+    }
+
+    /// Sets the mode of `name`, which must not be a link.
+    pub fn set_mode(&self, name: &OsStr, mode: u32) -> io::Result<()> {
+        Ok(chmodat(&self.descriptor, name, Mode::from_raw_mode(mode), AtFlags::empty())?)
     }
 
     /// Takes the lock on a lock file. Returns `None` while another process holds it.

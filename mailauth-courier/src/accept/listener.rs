@@ -1,14 +1,17 @@
 //! The socket in the file system. No client can connect before it is ready, it is never taken from another server, and
-//! it is only removed if it is this server's own.
+//! it is only removed if it is this server's own. One that was passed to this process is used as it is, and stays.
 
 use super::folder::{Folder, parts};
+use super::passed;
 use crate::process::identity::{IdentityError, group_id, user_id};
 use mailauth_core::config::CourierConfig;
 use mailauth_core::parents::Exposed;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, Stat, chownat, fchmod, fstat};
-use rustix::io::Errno;
+use rustix::io::{Errno, ioctl_fionbio};
+use rustix::net::sockopt::socket_peercred;
 use rustix::net::{AddressFamily, Shutdown, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::net::{bind, connect, listen, shutdown, socket_with};
+use rustix::process::getpid;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
@@ -37,6 +40,21 @@ pub enum BindError {
     /// A user or group in the configuration does not exist.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// A socket was passed for the path, which leads to another one.
+    #[error("{} leads to another socket than the one that was passed for it: another program has put its own there; stop \
+        that, and restart the unit that has ListenStream={}", .0.display(), .0.display())]
+    Displaced(PathBuf),
+    /// A socket was passed, and its file cannot be given the configured mode and group.
+    #[error("the file of the socket {} was made by another user, and cannot be given the mode {mode:04o} and the group of \
+        [courier]: {error}; set SocketUser= to the daemon's user in the unit that passes it", path.display())]
+    Foreign {
+        /// Path of the socket.
+        path: PathBuf,
+        /// Configured mode.
+        mode: u32,
+        /// Error of the system.
+        error: io::Error,
+    },
     /// A system call failed.
     #[error("cannot {what} {}: {error}", path.display())]
     System {
@@ -112,12 +130,14 @@ pub struct Listener {
     spec: SocketSpec,
     group: u32,
     inode: (u64, u64),
+    /// True if the socket was passed to this process, and remains open when this process ends.
+    passed: bool,
     folder: Arc<Folder>,
     lock: Arc<File>,
 }
 
 impl Listener {
-    /// Listens on the socket for Courier's programs.
+    /// Listens on the socket for Courier's programs: the one that was passed to this process for the path, or a new one.
     ///
     /// # Errors
     /// Fails if another server listens there, other users may write to the folder, or a system call fails.
@@ -140,6 +160,10 @@ impl Listener {
             SocketKind::Own => Folder::of_or_create(&spec.path, user)?,
         });
         let lock = Arc::new(lock(&folder, &spec.path)?);
+        let failed = |error| BindError::System { what: "use the passed socket", path: spec.path.clone(), error };
+        if let Some(socket) = passed::at_path(&spec.path).map_err(failed)? {
+            return Self::adopt(spec, folder, lock, socket);
+        }
         refuse_to_steal(&folder, &spec.path)?;
         Self::bind_locked(spec, folder, lock)
     }
@@ -150,9 +174,45 @@ impl Listener {
     /// Fails like [`Listener::bind`]; this one is then unchanged.
     pub(crate) fn rebind(&self, spec: SocketSpec) -> Result<Self, BindError> {
         if spec.path == self.spec.path {
+            if self.passed {
+                let failed =
+                    |error| BindError::System { what: "use the passed socket", path: spec.path.clone(), error };
+                let socket = self.socket.try_clone().map_err(failed)?;
+                return Self::adopt(spec, Arc::clone(&self.folder), Arc::clone(&self.lock), socket);
+            }
             return Self::bind_locked(spec, Arc::clone(&self.folder), Arc::clone(&self.lock));
         }
         Self::bind_at(spec)
+    }
+
+    /// Listens on a socket that was passed to this process and is bound to the path of `spec`. Its file is given the mode
+    /// and the group of `spec`, and is neither removed nor replaced.
+    fn adopt(spec: SocketSpec, folder: Arc<Folder>, lock: Arc<File>, socket: OwnedFd) -> Result<Self, BindError> {
+        let (_, name) = parts(&spec.path)?;
+        let failed = |what| {
+            let path = spec.path.clone();
+            move |error: io::Error| BindError::System { what, path, error }
+        };
+        let group = spec.group.as_deref().map(|name| group_id("[courier] socket_group", name)).transpose()?;
+        ioctl_fionbio(&socket, false).map_err(io::Error::from).map_err(failed("use the passed socket"))?;
+        // Also makes this process the one that clients see at the other end, instead of the one that listened before.
+        listen(&socket, BACKLOG).map_err(io::Error::from).map_err(failed("listen on"))?;
+        match folder.stat(name) {
+            Ok(found) if FileType::from_raw_mode(found.st_mode).is_socket() => {}
+            Ok(_) => return Err(BindError::NotASocket(spec.path.clone())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(BindError::Displaced(spec.path.clone()));
+            }
+            Err(error) => return Err(failed("look at")(error)),
+        }
+        if !leads_here(&folder, name).map_err(failed("connect to"))? {
+            return Err(BindError::Displaced(spec.path.clone()));
+        }
+        let found = match conform(&spec, &folder, group) {
+            Ok(found) => found,
+            Err(error) => return Err(BindError::Foreign { path: spec.path, mode: spec.mode, error }),
+        };
+        Ok(Listener { socket, spec, group: found.st_gid, inode: inode(&found), passed: true, folder, lock })
     }
 
     fn bind_locked(spec: SocketSpec, folder: Arc<Folder>, lock: Arc<File>) -> Result<Self, BindError> {
@@ -176,7 +236,7 @@ impl Listener {
             // Only the first error matters.
             let _ = folder.remove(&temporary);
         })?;
-        Ok(Listener { socket, spec, group: published.st_gid, inode: inode(&published), folder, lock })
+        Ok(Listener { socket, spec, group: published.st_gid, inode: inode(&published), passed: false, folder, lock })
     }
 
     /// Returns the path of the socket.
@@ -197,6 +257,12 @@ impl Listener {
         self.group
     }
 
+    /// Returns true if the socket remains open when this process ends: connections that wait then are accepted by the next
+    /// one, and [`Listener::shut`] must not be called.
+    pub(crate) fn outlives_process(&self) -> bool {
+        self.passed
+    }
+
     /// Stops listening for new connections. Connections that wait can still be accepted; after them, accepting fails
     /// with `EINVAL`.
     pub(crate) fn shut(&self) {
@@ -207,6 +273,9 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
+        if self.passed {
+            return;
+        }
         let Some(name) = self.spec.path.file_name() else { return };
         let still_ours = self.folder.stat(name).is_ok_and(|found| inode(&found) == self.inode);
         if still_ours && let Err(error) = self.folder.remove(name) {
@@ -244,6 +313,40 @@ fn publish(
         Ok(_) => Err(failed("put into place")(io::Error::other("another file was put there in the meantime"))),
         Err(error) => Err(failed("look at")(error)),
     }
+}
+
+/// Gives the file of a passed socket the mode and the group of `spec`, if it has others.
+fn conform(spec: &SocketSpec, folder: &Folder, group: Option<u32>) -> io::Result<Stat> {
+    let name = spec.path.file_name().unwrap_or_default();
+    let file = folder.open_path(name)?;
+    let found = fstat(&file)?;
+    if let Some(group) = group.filter(|group| *group != found.st_gid) {
+        chownat(&file, "", None, Some(Gid::from_raw(group)), AtFlags::EMPTY_PATH)?;
+    }
+    if found.st_mode & 0o7777 != spec.mode {
+        folder.set_mode(name, spec.mode)?;
+    }
+    Ok(fstat(&file)?)
+}
+
+/// Returns true if connections to `name` arrive at a socket on which this process listens.
+fn leads_here(folder: &Folder, name: &OsStr) -> io::Result<bool> {
+    match probe(folder, name)? {
+        Ok(connection) => Ok(socket_peercred(&connection)?.pid == getpid()),
+        // The backlog is full, and connections wait since before this process.
+        Err(Errno::AGAIN) => Ok(true),
+        Err(Errno::CONNREFUSED) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Connects to `name` without waiting.
+fn probe(folder: &Folder, name: &OsStr) -> io::Result<Result<OwnedFd, Errno>> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let probe = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    let address = address(name)?;
+    let probed = folder.inside(|| Ok(connect(&probe, &address)))?;
+    Ok(probed.map(|()| probe))
 }
 
 /// Returns the numbers that identify a file.
@@ -286,14 +389,9 @@ fn refuse_to_steal(folder: &Folder, path: &Path) -> Result<(), BindError> {
         }
         Ok(_) => {}
     }
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let probe = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None);
-    let probe = probe.map_err(|error| failed(error.into()))?;
-    let address = address(name).map_err(failed)?;
-    let probed = folder.inside(|| Ok(connect(&probe, &address))).map_err(failed)?;
-    match probed {
+    match probe(folder, name).map_err(failed)? {
         // EAGAIN: the backlog is full, so a server listens there.
-        Ok(()) | Err(Errno::AGAIN) => Err(BindError::Busy(path.to_owned())),
+        Ok(_) | Err(Errno::AGAIN) => Err(BindError::Busy(path.to_owned())),
         Err(Errno::CONNREFUSED | Errno::NOENT | Errno::PROTOTYPE) => Ok(()),
         Err(error) => Err(failed(error.into())),
     }

@@ -7,4 +7,5 @@ pub(crate) mod descriptors;
 mod folder;
 pub(crate) mod listener;
 pub(crate) mod load;
+pub(crate) mod passed;
 pub(crate) mod slots;

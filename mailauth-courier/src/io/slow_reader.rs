@@ -12,8 +12,12 @@ use rustix::event::epoll::EventFlags;
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
+
+/// Time that clients have to complete their requests when the daemon stops. Programs send them at once, and until the
+/// daemon has ended, connections wait for the next one.
+const STOP_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A client that has not sent its complete request.
 pub(crate) struct SlowClient {
@@ -57,7 +61,8 @@ struct Table {
     clients: HashMap<u64, SlowClient>,
     /// Time of the next search for expired clients; never later than the first expiry.
     next: Option<Instant>,
-    stopping: bool,
+    /// Time at which all clients are closed, if the daemon stops.
+    end: Option<Instant>,
 }
 
 /// State of a client after a read.
@@ -89,9 +94,9 @@ impl SlowReader {
         }
     }
 
-    /// Lets clients finish if a part of their request has arrived, and closes the others at once.
+    /// Reads the requests that arrive within [`STOP_PATIENCE`], and closes all other clients then.
     pub fn stop(&self) {
-        self.lock().stopping = true;
+        self.lock().end = Some(Instant::now() + STOP_PATIENCE);
         self.poller.wake();
     }
 
@@ -117,16 +122,15 @@ impl SlowReader {
                 }
             }
             let mut table = self.lock();
-            // Input that arrived before the stop is read first, from however many clients.
-            if table.stopping && ready.is_empty() {
-                table.clients.retain(|_, client| !client.input.is_empty());
-                if table.clients.is_empty() {
-                    return;
-                }
-            }
             let now = Instant::now();
             table.expire(now);
-            next = if table.stopping && !ready.is_empty() { Some(now) } else { table.next };
+            next = match table.end {
+                // Input that has arrived is read first, from however many clients.
+                Some(_) if !ready.is_empty() => Some(now),
+                Some(end) if end <= now || table.clients.is_empty() => return table.clients.clear(),
+                Some(end) => Some(table.next.map_or(end, |next| next.min(end))),
+                None => table.next,
+            };
         }
     }
 

@@ -9,6 +9,8 @@ mod http;
 use super::exposition::exposition;
 use super::process_use::ProcessUse;
 use crate::accept::listener::{BindError, Listener, SocketSpec};
+use crate::accept::passed;
+use crate::process::interrupt;
 use crate::shared::Shared;
 use mailauth_core::config::{CourierConfig, MetricsAddress};
 use rustix::io::ioctl_fionbio;
@@ -51,6 +53,8 @@ pub struct MetricsListener {
 enum Socket {
     Unix(Listener),
     Tcp(OwnedFd),
+    /// A port on which a socket was passed to this process.
+    PassedTcp(OwnedFd),
 }
 
 impl MetricsListener {
@@ -66,7 +70,10 @@ impl MetricsListener {
             }
             MetricsAddress::Tcp(port) => {
                 let failed = |error| MetricsError::Port { address: address.clone(), error };
-                Socket::Tcp(TcpListener::bind(port).map_err(failed)?.into())
+                match passed::at_port(port).map_err(failed)? {
+                    Some(passed) => Socket::PassedTcp(passed),
+                    None => Socket::Tcp(TcpListener::bind(port).map_err(failed)?.into()),
+                }
             }
         };
         let listener = MetricsListener { address: address.clone(), socket };
@@ -78,7 +85,16 @@ impl MetricsListener {
     fn descriptor(&self) -> &OwnedFd {
         match &self.socket {
             Socket::Unix(listener) => listener.socket(),
-            Socket::Tcp(socket) => socket,
+            Socket::Tcp(socket) | Socket::PassedTcp(socket) => socket,
+        }
+    }
+
+    /// Returns true if the socket remains open when this process ends.
+    fn outlives_process(&self) -> bool {
+        match &self.socket {
+            Socket::Unix(listener) => listener.outlives_process(),
+            Socket::Tcp(_) => false,
+            Socket::PassedTcp(_) => true,
         }
     }
 }
@@ -119,9 +135,11 @@ impl Metrics {
     /// Accepts no more clients, and waits for those that are being served, which takes seconds at most.
     pub fn close(self) {
         self.stopped.store(true, Ordering::SeqCst);
-        // On a listening socket this cannot fail. It wakes the thread.
-        let _ = shutdown(self.listener.descriptor(), Shutdown::Read);
-        // The thread cannot end by a panic: the panic of a client is caught.
-        let _ = self.thread.join();
+        let passed = self.listener.outlives_process();
+        if !passed {
+            // On a listening socket this cannot fail. It wakes the thread.
+            let _ = shutdown(self.listener.descriptor(), Shutdown::Read);
+        }
+        interrupt::join(self.thread, || passed);
     }
 }
