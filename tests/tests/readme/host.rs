@@ -47,6 +47,7 @@ impl Host {
         }
         let built = program("mailauth").parent().expect("a folder").to_owned();
         symlink(built, files.join("clone/target/release")).expect("a link");
+        symlink(repository().join("packaging"), files.join("clone/packaging")).expect("a link");
         let cargo = files.join("bin/cargo");
         fs::write(&cargo, "#!/bin/sh\n[ \"$*\" = 'build --release' ]\n").expect("a script");
         fs::set_permissions(&cargo, Permissions::from_mode(0o755)).expect("its mode");
@@ -73,7 +74,6 @@ impl Host {
             Some("toml") if text.starts_with("[courier]") => self.change_section(text),
             Some("toml") => self.write(CONFIG, text),
             Some("exim") => self.write_first(text),
-            Some("ini") => self.install_unit(text),
             Some("sh") => self.run_block(text),
             Some("") => self.switch_over(text),
             other => panic!("no test knows what to do with a block of {other:?}:\n{text}"),
@@ -133,13 +133,6 @@ impl Host {
         at_a_terminal(self.typed(&["setsid", "--ctty", "--wait", "sh", "-e", file.to_str().expect("a path")]), text);
     }
 
-    fn install_unit(&mut self, text: &str) {
-        let path = text.lines().next().and_then(|line| line.strip_prefix("# ")).expect("a file's name");
-        self.write(path, text);
-        let said = run(&mut self.shell(&format!("systemd-analyze verify {path} 2>&1")));
-        assert_eq!(said, "");
-    }
-
     fn unit(&self, name: &str) -> HashMap<String, String> {
         let unit = fs::read_to_string(self.host.inside(&format!("{UNITS}/{name}.service"))).expect("the unit");
         unit.lines()
@@ -152,7 +145,10 @@ impl Host {
     fn switch_over(&mut self, text: &str) {
         assert!(text.contains("\nsystemctl enable --now mailauth-courier\n"), "{text}");
         let (unit, mailboxes) = (self.unit("mailauth-courier"), self.unit("mailauth-mailboxes"));
-        assert_eq!((&*unit["Type"], &*unit["Alias"]), ("notify", "courier-authdaemon.service"));
+        assert_eq!(unit["Type"], "notify");
+        let units = "mailauth-courier.service mailauth-courier.socket mailauth-mailboxes.service \
+                     mailauth-quota-recount.service mailauth-quota-recount.timer";
+        assert_eq!(run(&mut self.shell(&format!("cd {UNITS}; systemd-analyze verify {units} 2>&1"))), "");
         self.server = Some(Server::start(&self.host, &self.files, unit, &mailboxes));
     }
 

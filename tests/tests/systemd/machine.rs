@@ -1,6 +1,6 @@
 //! A booted machine with Courier, which is then set up as the pages in docs/ print.
 
-use super::page::{Kind, Piece, page};
+use super::page::{Kind, Piece, page, repository};
 use super::terminal::at_a_terminal;
 use mailauth_tests::imap::Imap;
 use mailauth_tests::pop3::Pop3;
@@ -22,6 +22,7 @@ const INSTALL: &str = "docs/install.md";
 const COURIER: &str = "docs/courier.md";
 const CLONE: &str = "/opt/mailauth";
 const PROGRAMS: &str = "/opt/programs";
+const PACKAGING: &str = "/opt/packaging";
 
 pub struct Machine {
     pub booted: Booted,
@@ -48,12 +49,14 @@ impl Machine {
             fs::create_dir(files.join(folder)).expect("a folder");
         }
         symlink(PROGRAMS, files.join("target/release")).expect("a link");
+        symlink(PACKAGING, files.join("packaging")).expect("a link");
         // The programs are built already.
         let cargo = files.join("bin/cargo");
         fs::write(&cargo, "#!/bin/sh\n[ \"$*\" = 'build --release' ]\n").expect("a script");
         fs::set_permissions(&cargo, Permissions::from_mode(0o755)).expect("its mode");
         let programs = program("mailauth").parent().expect("a folder").to_owned();
-        let folders = [(files.path(), CLONE), (&*programs, PROGRAMS)];
+        let packaging = repository().join("packaging");
+        let folders = [(files.path(), CLONE), (&*programs, PROGRAMS), (&*packaging, PACKAGING)];
         let booted = Booted::with(&folders.into_iter().chain(other).collect::<Vec<_>>());
         Machine { booted, _files: files }
     }
@@ -75,7 +78,7 @@ impl Machine {
         match block.language() {
             Some("toml") if block.text.starts_with("[courier]") => self.change_section(&block.text),
             Some("toml") => self.booted.write(CONFIG, &block.text),
-            Some("conf" | "ini") => {
+            Some("conf") => {
                 let path = block.text.lines().next().and_then(|line| line.strip_prefix("# ")).expect("a file's name");
                 self.booted.write(path, &block.text);
             }
@@ -114,6 +117,11 @@ impl Machine {
     /// Returns the state of a unit.
     pub fn state(&self, unit: &str) -> String {
         self.booted.property(unit, "ActiveState")
+    }
+
+    /// Stops the daemon, so that no login starts it again.
+    pub fn stop_daemon(&self) {
+        self.booted.shell("systemctl stop mailauth-courier.socket");
     }
 
     /// Returns the processes of Courier's own daemon.
