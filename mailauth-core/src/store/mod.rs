@@ -8,6 +8,8 @@
 #![cfg_attr(not(any(feature = "sqlite", feature = "mysql", feature = "postgres")), allow(dead_code))]
 
 mod administration;
+#[cfg(feature = "sqlite")]
+pub mod backup;
 pub mod cache;
 mod changed;
 mod driver;
@@ -357,6 +359,14 @@ pub trait AccountStore: Send + Sync {
     /// Drops what is kept of the changed rows.
     fn forget(&self, changed: &Changed) {
         let _ = changed;
+    }
+
+    /// Drops what is kept in memory of these rows, and lets them be read only from a host that has every change for a
+    /// while. In contrast to [`AccountStore::forget`], a copy for outages goes on answering. Returns the number of rows
+    /// that were kept.
+    fn flush(&self, what: &Changed) -> usize {
+        let _ = what;
+        0
     }
 
     /// Returns the changes that this store was told of and noted nowhere else. A store that replaces it has to be told

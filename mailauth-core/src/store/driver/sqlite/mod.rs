@@ -201,7 +201,7 @@ impl Sqlite {
 
 /// Makes the last connection to close keep the write-ahead log and its index, both emptied: a user that may only read
 /// the database cannot create them.
-fn keep_log(connection: &rusqlite::Connection) -> rusqlite::Result<()> {
+pub(in crate::store) fn keep_log(connection: &rusqlite::Connection) -> rusqlite::Result<()> {
     let mut keep: std::ffi::c_int = 1;
     // SAFETY: the handle is open as long as the connection; the name is NUL-terminated; for this operation SQLite reads
     // and writes one int at the pointer, and only during the call.
