@@ -6,7 +6,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mailauth_protocol::request::{auth_login, changed, forget, parse, pre, status};
+use mailauth_protocol::request::{auth_login, changed, flush, forget, parse, pre, status};
 use mailauth_protocol::{Command, MAX_REQUEST, Parse, Reply, Request};
 
 fuzz_target!(|input: (usize, &[u8])| {
@@ -79,6 +79,13 @@ fn write_again(request: &Request) {
                 panic!("a written change is not read as one");
             };
             assert!(read == *told);
+        }
+        Command::Flush(name) => {
+            let Ok(written) = flush(name.as_deref()) else { return };
+            let Parse::Complete(Request { command: Command::Flush(read), .. }) = parse(written.expose(), false) else {
+                panic!("a written flush is not read as one");
+            };
+            assert!(read == *name);
         }
         Command::Status => {
             let read = parse(status().expose(), false);

@@ -14,6 +14,7 @@ mod change;
 mod cram;
 mod dummies;
 mod familiar;
+mod flush;
 mod judge;
 mod key_file;
 mod password;
@@ -22,6 +23,7 @@ mod sample;
 mod verified;
 
 pub use crate::password::MAX_PASSWORD;
+pub use flush::Flushed;
 pub use password::{Step, Verification};
 pub use request::{Credential, PasswordChange, Request};
 

@@ -134,6 +134,14 @@ impl Client {
         })
     }
 
+    /// Makes mailauth-courier forget what it keeps in memory of a login, an address or a domain, or of everything. The
+    /// text is JSON that [`Flushed::parse`](crate::flushed::Flushed::parse) reads. Courier's daemon closes without an
+    /// answer: [`NotNow::Daemon`].
+    pub fn flush(&self, name: Option<&str>, deadline: Instant) -> Answer<String> {
+        let request = request::flush(name).map_err(|what| self.uncomposable(what, b""))?;
+        self.ask_for_text(&request, deadline)
+    }
+
     /// Asks mailauth-courier for its state, as JSON that [`Status::parse`](crate::status::Status::parse) reads.
     /// Courier's daemon closes without an answer: [`NotNow::Daemon`].
     pub fn status(&self, deadline: Instant) -> Answer<String> {

@@ -17,6 +17,7 @@
 //!          | "ASK" SP question LF              mailauth's own, as are
 //!          | "FORGET" [ SP login ] LF          the next ones: see below
 //!          | "CHANGED" SP changed LF
+//!          | "FLUSH" [ SP name ] LF
 //!          | "STATUS" LF
 //!          | "THROTTLE" SP throttle LF
 //! body     = service LF authtype LF data
@@ -32,7 +33,7 @@
 //!          | "OK" LF                           PASSWD: yes;
 //!                                              FORGET, CHANGED: done
 //!          | "FAIL" LF                         no
-//!          | "OK" SP json LF                   STATUS, THROTTLE
+//!          | "OK" SP json LF                   FLUSH, STATUS, THROTTLE
 //!          | "# " name LF LF *( row LF ) "." LF
 //!                                              ENUMERATE; without the
 //!                                              "." it was cut off
@@ -54,6 +55,11 @@
 //! domains were added while existing ones are unchanged. Courier's daemon and older versions of mailauth-courier close
 //! without a byte; a client has to send `FORGET` to those versions.
 //!
+//! `FLUSH` makes the server forget what it keeps in memory of a login, an address or a domain, or of everything, without
+//! saying that anything was changed: the copy for outages goes on answering. The answer is what was forgotten, as JSON on
+//! one line ([`flushed::Flushed`]), or `LATER` and nothing is forgotten, because no database with every change can be
+//! asked. It is accepted from the same users as `FORGET`; others get `FAIL`.
+//!
 //! `STATUS` asks for the state of the server: its databases, queues and counters, as JSON on one line
 //! ([`status::Status`]). It is accepted from the same users as `FORGET`; others get `FAIL`. Courier's daemon closes
 //! without a byte.
@@ -74,6 +80,7 @@
 //! * Metadata is limited to [`MAX_METADATA`] in all.
 
 pub mod client;
+pub mod flushed;
 pub mod question;
 pub mod reply;
 pub mod request;

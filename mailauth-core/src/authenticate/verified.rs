@@ -19,6 +19,7 @@ use crate::sync::Mutex;
 use crate::{Login, Secret};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -86,6 +87,17 @@ impl VerifiedPasswords {
             Some(login) => drop(self.kept.remove(login)),
             None => self.kept.clear(),
         }
+    }
+
+    /// Forgets the logins for which `is_named` returns true, and returns their number.
+    pub fn flush(&self, is_named: impl Fn(&Login) -> bool) -> usize {
+        let forgotten = Cell::new(0);
+        self.kept.retain(|login, _| {
+            let goes = is_named(login);
+            forgotten.set(forgotten.get() + usize::from(goes));
+            !goes
+        });
+        forgotten.get()
     }
 
     fn is_over(&self, proof: &Proof, now: Instant) -> bool {

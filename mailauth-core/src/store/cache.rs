@@ -55,6 +55,7 @@ use crate::model::usage::{Kind, Usage};
 use flights::{Flights, Shared};
 use memory::{Lifetimes, Rows, Weight};
 use rate::Rate;
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
@@ -200,19 +201,33 @@ impl<S: AccountStore> Cache<S> {
         }
     }
 
-    fn drop_kept(&self, changed: &Changed) {
+    /// Drops the entries that a change may concern, and returns their number.
+    fn drop_kept(&self, changed: &Changed) -> usize {
+        let dropped = Cell::new(0);
+        let drop_each = |is_old: &dyn Fn(&Login, &Kept) -> bool| {
+            self.kept.retain(|login, kept| {
+                let goes = is_old(login, kept);
+                dropped.set(dropped.get() + usize::from(goes));
+                !goes
+            });
+        };
         match changed {
             Changed::Account(login) => {
-                self.flights.forget(&Query::all_of(login), || drop(self.kept.remove(login)));
+                let remove = || dropped.set(usize::from(self.kept.remove(login).is_some()));
+                self.flights.forget(&Query::all_of(login), remove);
             }
             // Aliases are not kept.
             Changed::Alias(_) => {}
             Changed::Domain(name) => {
-                self.flights.forget_all(|| self.kept.retain(|login, _| login.domain() != name.as_str()));
+                self.flights.forget_all(|| drop_each(&|login, _| login.domain() == name.as_str()));
             }
-            Changed::Additions => self.flights.forget_all(|| self.kept.retain(|_, kept| kept.row.is_some())),
-            Changed::Everything => self.flights.forget_all(|| self.kept.clear()),
+            Changed::Additions => self.flights.forget_all(|| drop_each(&|_, kept| kept.row.is_none())),
+            Changed::Everything => self.flights.forget_all(|| {
+                dropped.set(self.kept.len());
+                self.kept.clear();
+            }),
         }
+        dropped.get()
     }
 }
 
@@ -281,6 +296,10 @@ impl<S: AccountStore> AccountStore for Cache<S> {
         // Before the entries are dropped: every later query must know of the change.
         self.inner.forget(changed);
         self.drop_kept(changed);
+    }
+
+    fn flush(&self, what: &Changed) -> usize {
+        self.inner.flush(what) + self.drop_kept(what)
     }
 
     fn state(&self) -> StoreState {

@@ -360,6 +360,12 @@ impl<S: Original + 'static> AccountStore for Snapshot<S> {
         }
     }
 
+    /// Asks the inner store. The copy is compared with the tables anyway, and a note would stop its answers about these
+    /// rows if the database went away before that.
+    fn flush(&self, what: &Changed) -> usize {
+        self.inner.flush(what)
+    }
+
     fn state(&self) -> StoreState {
         let snapshot = self.keeper.as_ref().and_then(Keeper::state);
         StoreState { snapshot, ..self.inner.state() }

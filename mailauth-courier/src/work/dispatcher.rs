@@ -14,9 +14,10 @@ use crate::io::connection::{Connection, Sent};
 use crate::shared::Shared;
 use mailauth_core::account::Account;
 use mailauth_core::answer::{Answer, No, Refusal};
-use mailauth_core::authenticate::{self, Authenticator, Authority as _, Credential, PasswordChange, Step};
+use mailauth_core::authenticate::{self, Authenticator, Authority as _, Credential, Flushed, PasswordChange, Step};
 use mailauth_core::store::Changed;
 use mailauth_core::{Secret, Service};
+use mailauth_protocol::flushed;
 use mailauth_protocol::reply::{FAIL, OK, line};
 use mailauth_protocol::throttle::ThrottleQuestion;
 use mailauth_protocol::{Command, Question, Request};
@@ -82,6 +83,7 @@ impl Dispatcher {
             Command::Forget(None) => self.forget(connection, "FORGET", |known| known.forget(&Changed::Everything)),
             Command::Forget(Some(login)) => self.forget(connection, "FORGET", |known| known.forget_login(&login)),
             Command::Changed(changed) => self.forget(connection, "CHANGED", |known| known.forget(&changed)),
+            Command::Flush(name) => self.flush(connection, name),
             Command::Status => self.send_status(connection),
             Command::Throttle(question) => self.answer_throttle(connection, &question),
             Command::Never(why) => {
@@ -156,6 +158,24 @@ impl Dispatcher {
         }
         forget(&connection.config.backend.authenticator);
         self.send(connection, OK);
+    }
+
+    /// Forgets what is kept in memory, in the queue of look-ups because it asks the database first.
+    fn flush(&self, connection: Connection, name: Option<String>) {
+        if !connection.rights.manage {
+            return self.refuse_management(connection, "FLUSH");
+        }
+        let dispatcher = self.clone();
+        self.enqueue(&self.shared.queues.lookups, "look-ups", connection, move |connection| {
+            let answer = match connection.config.backend.authenticator.flush(name.as_deref()) {
+                Ok(Flushed { rows, passwords }) => {
+                    tracing::info!(name, rows, passwords, "what was kept in memory is forgotten, as a client asked");
+                    line("OK", &flushed::Flushed { rows, passwords }.line())
+                }
+                Err(why) => line("LATER", &format!("{}: {why}", flushed::KEPT)),
+            };
+            dispatcher.send(connection, answer.as_bytes());
+        });
     }
 
     fn send_status(&self, connection: Connection) {
@@ -288,7 +308,8 @@ fn asks_database(command: &Command) -> bool {
         Command::Ask(Question::Recipient { .. }) => false,
         Command::Ask(_) => true,
         Command::ChangePassword { .. } | Command::Enumerate => false,
-        Command::Forget(_) | Command::Changed(_) | Command::Status | Command::Throttle(_) => false,
+        Command::Forget(_) | Command::Changed(_) => false,
+        Command::Flush(_) | Command::Status | Command::Throttle(_) => false,
         Command::Never(_) => false,
     }
 }

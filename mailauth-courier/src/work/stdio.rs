@@ -83,7 +83,7 @@ fn respond_to_other(command: Command, config: &LiveConfig, deadline: Instant) ->
         Command::Never(_) => Response::fail(),
         Command::LookUp { .. } | Command::LogIn { .. } | Command::Challenge { .. } => Response::NoAnswer,
         Command::ChangePassword { .. } | Command::Enumerate => Response::NoAnswer,
-        Command::Status | Command::Throttle(_) => Response::NoAnswer,
+        Command::Flush(_) | Command::Status | Command::Throttle(_) => Response::NoAnswer,
         Command::Forget(_) | Command::Changed(_) => Response::NoAnswer,
     }
 }

@@ -4,7 +4,9 @@ mod read;
 mod write;
 
 pub use read::{Malformed, Parse, parse};
-pub use write::{PasswdFields, Uncomposable, auth_cram, auth_login, changed, forget, passwd, pre, status, with_client};
+pub use write::{
+    PasswdFields, Uncomposable, auth_cram, auth_login, changed, flush, forget, passwd, pre, status, with_client,
+};
 
 use crate::question::Question;
 use crate::throttle::ThrottleQuestion;
@@ -68,6 +70,8 @@ pub enum Command {
     Forget(Option<Vec<u8>>),
     /// `CHANGED`: tells what was changed in the database.
     Changed(Changed),
+    /// `FLUSH`: forgets what is kept in memory of this login, address or domain, or of everything.
+    Flush(Option<String>),
     /// `STATUS`: asks for the state of the server.
     Status,
     /// `THROTTLE`: asks about counted wrong passwords, or resets them.

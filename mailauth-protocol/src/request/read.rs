@@ -121,6 +121,11 @@ fn command(word: &[u8], arguments: &[u8], after: &[u8]) -> Result<Option<Command
         }
         b"CHANGED" => changed(arguments).map(|changed| Some(Command::Changed(changed))).ok_or(Malformed::Field),
         b"FORGET" => Ok(Some(Command::Forget((!arguments.is_empty()).then(|| arguments.to_vec())))),
+        b"FLUSH" if arguments.is_empty() => Ok(Some(Command::Flush(None))),
+        b"FLUSH" => {
+            let name = std::str::from_utf8(arguments).map_err(|_| Malformed::Field)?;
+            Ok(Some(Command::Flush(Some(name.to_owned()))))
+        }
         _ => Err(Malformed::Command),
     }
 }

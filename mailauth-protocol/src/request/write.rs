@@ -64,6 +64,16 @@ pub fn changed(changed: &Changed) -> Result<Secret, Uncomposable> {
     check_length(join(&[what, name.as_bytes(), b"\n"]), MAX_LINE + 1)
 }
 
+/// Returns `FLUSH`, which forgets what is kept in memory of this login, address or domain, or of everything.
+///
+/// # Errors
+/// Fails if the name cannot be sent.
+pub fn flush(name: Option<&str>) -> Result<Secret, Uncomposable> {
+    let Some(name) = name else { return Ok(b"FLUSH\n".as_slice().into()) };
+    check_value("login", name.as_bytes(), b"\n\0")?;
+    check_length(join(&[b"FLUSH ", name.as_bytes(), b"\n"]), MAX_LINE + 1)
+}
+
 /// Returns `STATUS`, which asks for the state of the server.
 pub fn status() -> Secret {
     b"STATUS\n".as_slice().into()

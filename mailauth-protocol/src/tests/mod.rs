@@ -31,6 +31,7 @@ fn shown(request: Request) -> String {
             format!("change {} from {} to {} for {}", text(login), secret(old), secret(new), text(service))
         }
         Command::Enumerate => "enumerate".into(),
+        Command::Flush(name) => format!("flush {name:?}"),
         Command::Status => "status".to_owned(),
         Command::Throttle(question) => format!("{question:?}"),
         Command::Changed(changed) => format!("changed {changed:?}"),

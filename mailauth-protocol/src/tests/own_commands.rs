@@ -1,7 +1,8 @@
 //! The commands that only mailauth-courier knows.
 
 use super::read;
-use crate::request::{Uncomposable, changed, forget, parse, status};
+use crate::flushed::Flushed;
+use crate::request::{Uncomposable, changed, flush, forget, parse, status};
 use crate::{Command, Parse, Request};
 use mailauth_core::store::Changed;
 use mailauth_core::{DomainName, Login};
@@ -55,6 +56,18 @@ fn a_server_reads_the_change_that_a_client_writes() {
     assert_eq!(changed(&Changed::Everything).unwrap().expose(), b"FORGET\n");
     assert_eq!(changed(&Changed::Account(login)).unwrap().expose(), b"FORGET a=b@x.example\n");
     assert_eq!(changed(&Changed::Alias("a\nb@x".into())).map(|_| ()), Err(Uncomposable("address")));
+}
+
+#[test]
+fn a_server_reads_the_flush_that_a_client_writes() {
+    for name in [None, Some("anna b@x.example"), Some("x.example")] {
+        assert_eq!(read(flush(name).unwrap().expose()), format!("flush {name:?}"));
+    }
+    assert_eq!(read(b"FLUSH \xff\n"), "malformed: Field");
+    assert_eq!(flush(Some("")).map(|_| ()), Err(Uncomposable("login")), "an empty name would mean everything");
+    assert_eq!(flush(Some("a\nb")).map(|_| ()), Err(Uncomposable("login")));
+    let told = Flushed { rows: 3, passwords: 1 };
+    assert_eq!(Flushed::parse(&told.line()).unwrap(), told);
 }
 
 #[test]

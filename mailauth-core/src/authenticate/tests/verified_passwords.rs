@@ -49,6 +49,23 @@ fn a_verified_password_is_hashed_again_after_a_change_of_the_row() {
 }
 
 #[test]
+fn a_flush_names_a_login_a_domain_or_everything() {
+    let (users, ..) = remembering(&CacheConfig::default());
+    for (name, passwords) in [
+        (Some("ben@x.example"), 0),
+        (Some("ANNA@x.example"), 1),
+        (Some("y.example"), 0),
+        (Some("X.example"), 1),
+        (Some("@x.example"), 0),
+        (Some("not\na name"), 0),
+        (None, 1),
+    ] {
+        hashes(&users, "anna", "secret");
+        assert_eq!(users.flush(name).unwrap().passwords, passwords, "{name:?}");
+    }
+}
+
+#[test]
 fn a_change_of_a_password_forgets_the_old_one() {
     let (users, ..) = remembering(&CacheConfig::default());
     hashes(&users, "anna", "secret");
