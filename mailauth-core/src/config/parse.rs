@@ -23,9 +23,16 @@ const MAX_MISTAKES: usize = 100;
 const MAX_PROBLEM: usize = 500;
 
 /// A configuration, and the positions of its keys for mistakes that are detected later.
+#[derive(Default)]
 pub(super) struct Parsed {
     pub config: Config,
     pub positions: BTreeMap<(&'static str, &'static str), Position>,
+    /// The same for the keys of `[schema]` that depend on its profile.
+    pub setting_positions: BTreeMap<(String, String), Position>,
+    /// The keys whose value is a default of the profile.
+    pub of_profile: BTreeSet<(&'static str, &'static str)>,
+    /// The keys with a mistake, as `[section] key`.
+    pub faults: BTreeMap<String, Position>,
 }
 
 impl Config {
@@ -40,8 +47,17 @@ impl Config {
 }
 
 pub(super) fn parse(text: &str, file: &Path) -> Result<Parsed, ConfigErrors> {
-    let (mistakes, config, positions, schema_spans) = Default::default();
-    let mut parser = Parser { text, mistakes, config, positions, schema_spans };
+    match parse_partly(text) {
+        (parsed, mistakes) if mistakes.is_empty() => Ok(parsed),
+        (_, mistakes) => Err(ConfigErrors { file: file.to_owned(), mistakes }),
+    }
+}
+
+/// Returns what can be understood of a configuration, and all mistakes.
+pub(super) fn parse_partly(text: &str) -> (Parsed, Vec<Mistake>) {
+    let (mistakes, config, positions, schema_spans, of_profile) = Default::default();
+    let mut faulty = BTreeMap::new();
+    let mut parser = Parser { text, mistakes, config, positions, schema_spans, of_profile };
     if text.len() > MAX_TEXT {
         parser.mistake(
             0..0,
@@ -58,6 +74,8 @@ pub(super) fn parse(text: &str, file: &Path) -> Result<Parsed, ConfigErrors> {
         let positions = &parser.positions;
         parser.config.settle_sockets(|section, key| positions.contains_key(&(section, key)));
         parser.check_combinations();
+        let keys = parser.mistakes.iter().filter_map(|mistake| Some((mistake.key.clone()?, mistake.position?)));
+        faulty.extend(keys);
         // After a syntax error, the content of that line is unreliable. Other lines are not affected.
         let broken: BTreeSet<_> =
             faults.iter().map(|fault| parser.position(&fault.span().unwrap_or(0..0)).line).collect();
@@ -66,18 +84,17 @@ pub(super) fn parse(text: &str, file: &Path) -> Result<Parsed, ConfigErrors> {
             parser.mistake(fault.span().unwrap_or(0..0), None, fault.message().to_owned());
         }
     }
-    let Parser { mut mistakes, mut config, positions, .. } = parser;
+    let spans = parser.schema_spans.iter().map(|(key, spans)| (key.clone(), parser.position(spans.of_value())));
+    let setting_positions = spans.collect();
+    let Parser { mut mistakes, mut config, positions, of_profile, .. } = parser;
     if config.admin.url.is_some() {
         config.database.user = DatabaseUser::Daemon;
-    }
-    if mistakes.is_empty() {
-        return Ok(Parsed { config, positions });
     }
     mistakes.sort_by_key(|mistake| mistake.position);
     // Several keys that are missing have the same position.
     mistakes.dedup_by(|a, b| a.position == b.position && a.key == b.key);
     mistakes.truncate(MAX_MISTAKES);
-    Err(ConfigErrors { file: file.to_owned(), mistakes })
+    (Parsed { config, positions, setting_positions, of_profile, faults: faulty }, mistakes)
 }
 
 /// The state of parsing a configuration.
@@ -88,6 +105,7 @@ struct Parser<'t> {
     positions: BTreeMap<(&'static str, &'static str), Position>,
     /// The positions of the keys of `[schema]`, by section and key.
     schema_spans: BTreeMap<(String, String), schema::Spans>,
+    of_profile: BTreeSet<(&'static str, &'static str)>,
 }
 
 impl Parser<'_> {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroize;
 
 /// The file that is used if no other is named.
-const SYSTEM_FILE: &str = "/etc/mailauth/mailauth.toml";
+pub(super) const SYSTEM_FILE: &str = "/etc/mailauth/mailauth.toml";
 
 /// The environment variable that names a file.
 const VARIABLE: &str = "MAILAUTH_CONFIG";
@@ -165,23 +165,35 @@ fn defaults() -> Result<(Config, Source), ConfigErrors> {
 
 /// Returns the configuration and its origin; `None` if there is no file.
 fn find(file: Option<&Path>) -> Result<Option<(Parsed, Origin)>, ConfigErrors> {
-    let origin = match (file, environment::var_os(VARIABLE).filter(|name| !name.is_empty())) {
+    read(origin_of(file))
+}
+
+/// Returns the text of the configuration and its origin; `None` if there is no file.
+pub(super) fn found_text(file: Option<&Path>) -> Result<Option<(String, Origin)>, ConfigErrors> {
+    let origin = origin_of(file);
+    Ok(read_text(&origin)?.map(|text| (text, origin)))
+}
+
+fn origin_of(file: Option<&Path>) -> Origin {
+    match (file, environment::var_os(VARIABLE).filter(|name| !name.is_empty())) {
         (Some(file), _) => Origin::Option(file.to_owned()),
         (None, Some(name)) => Origin::Environment(name.into()),
         (None, None) => Origin::System(SYSTEM_FILE.into()),
-    };
-    read(origin)
+    }
+}
+
+fn read_text(origin: &Origin) -> Result<Option<String>, ConfigErrors> {
+    let file = origin.file().unwrap_or(Path::new(SYSTEM_FILE));
+    match read_bounded(file, MAX_TEXT) {
+        Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|error| not_text(file, error.as_bytes())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && matches!(origin, Origin::System(_)) => Ok(None),
+        Err(error) => Err(unreadable(file, None, &error)),
+    }
 }
 
 fn read(origin: Origin) -> Result<Option<(Parsed, Origin)>, ConfigErrors> {
+    let Some(text) = read_text(&origin)? else { return Ok(None) };
     let file = origin.file().unwrap_or(Path::new(SYSTEM_FILE));
-    let text = match read_bounded(file, MAX_TEXT) {
-        Ok(bytes) => String::from_utf8(bytes).map_err(|error| not_text(file, error.as_bytes()))?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && matches!(origin, Origin::System(_)) => {
-            return Ok(None);
-        }
-        Err(error) => return Err(unreadable(file, None, &error)),
-    };
     let mut parsed = parse::parse(&text, file)?;
     parsed.anchor(file);
     Ok(Some((parsed, origin)))

@@ -412,7 +412,7 @@ impl Value<'_> {
 }
 
 /// Formats a duration as it is written in the configuration.
-fn written(duration: Duration) -> String {
+pub(super) fn written(duration: Duration) -> String {
     match duration.as_millis() {
         0 => "0s".to_owned(),
         ms if ms % 86_400_000 == 0 => format!("{}d", ms / 86_400_000),

@@ -37,6 +37,11 @@ impl Default for Delimiters {
 }
 
 impl Delimiters {
+    /// Returns the characters.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Reads the characters. An empty text disables details.
     ///
     /// # Errors

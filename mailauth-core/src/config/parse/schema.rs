@@ -34,6 +34,12 @@ pub(super) struct Spans {
     value: Range<usize>,
 }
 
+impl Spans {
+    pub(super) fn of_value(&self) -> &Range<usize> {
+        &self.value
+    }
+}
+
 impl Parser<'_> {
     /// Reads `[schema]` and its sub-sections. Whether the keys fit the profile is checked by
     /// [`Parser::finish_schema`], when everything has been read.
@@ -143,7 +149,10 @@ impl Parser<'_> {
         let value = value.to_string();
         let set = match (key, DeValue::parse(&value)) {
             (Some(key), _) if self.positions.contains_key(&(key.section, key.name)) => Ok(()),
-            (Some(key), Ok(value)) => (key.set)(&mut self.config, &Value(value.get_ref())),
+            (Some(key), Ok(value)) => {
+                self.of_profile.insert((key.section, key.name));
+                (key.set)(&mut self.config, &Value(value.get_ref()))
+            }
             _ => Err("it is not a key and a value".to_owned()),
         };
         if let Err(problem) = set {
