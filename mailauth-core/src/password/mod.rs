@@ -16,6 +16,7 @@ mod hmac_md5;
 mod limits;
 mod new;
 mod scheme;
+mod strength;
 mod table;
 
 mod argon2;
@@ -42,6 +43,7 @@ pub use flaw::Flaw;
 pub use hmac_md5::HmacMd5State;
 pub use limits::CostLimits;
 pub use new::{HashError, HashParameters, NewScheme, hash, in_clear, keep_or_improve};
+pub use strength::{Effort, SUMMARIES, SchemeSummary, Strength};
 pub use table::DefaultScheme;
 
 use crate::stack::{deeply_wiped, wiped};

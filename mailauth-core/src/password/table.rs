@@ -125,6 +125,12 @@ fn read_prefixed(name: &str, rest: &[u8], rules: &HashRules) -> Read {
     }
 }
 
+/// Returns the scheme of values with this name.
+pub fn scheme_of(name: &str) -> Option<&'static Scheme> {
+    // Its values have the prefix of the other form of DES.
+    by_prefix(if name == "BSDI-CRYPT" { "DES-CRYPT" } else { name })
+}
+
 fn by_id(stored: &[u8], rules: &HashRules) -> Option<Read> {
     if let Some(scheme) = all().find(|scheme| scheme.ids.iter().any(|id| stored.starts_with(id.as_bytes()))) {
         return Some((scheme.read)(stored, rules));
