@@ -69,7 +69,7 @@ impl Context {
 
     /// Tells the daemon about changes. An error is not a failure, because the daemon notices the change itself after a
     /// short time.
-    fn tell_daemon(&self, what: &[Changed]) {
+    pub fn tell_daemon(&self, what: &[Changed]) {
         let daemon = Client::for_daemon(&self.config, PATIENCE);
         let refused = what.iter().find_map(|changed| match daemon.forget(changed, Instant::now() + PATIENCE) {
             // Courier's daemon does not know this request, and remembers nothing.

@@ -1,11 +1,14 @@
 //! `mailauth hash`.
 
+mod list;
+mod verify;
+
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{remark, say};
 use crate::password_prompt;
 use crate::proposed;
-use clap::Args;
+use clap::{Args, Subcommand};
 use mailauth_core::account::Password;
 use mailauth_core::password::{self, Flaw, HashError, NewScheme, Stored};
 use mailauth_core::{Secret, config::Config};
@@ -15,7 +18,10 @@ use std::io::{self, IsTerminal};
 ///
 /// Reads the password from the standard input. If that is a terminal, asks for the password twice.
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Hash {
+    #[command(subcommand)]
+    verb: Option<Verb>,
     /// Scheme of the hash: sha512-crypt, sha256-crypt, bcrypt, argon2id or yescrypt; or plain to store the password in
     /// clear, which only CRAM-MD5 and APOP need [default: the configured scheme]
     #[arg(long, value_parser = proposed::scheme(), hide_possible_values = true)]
@@ -25,8 +31,22 @@ pub struct Hash {
     password_stdin: bool,
 }
 
+#[derive(Subcommand)]
+enum Verb {
+    Verify(verify::Verify),
+    List(list::Schemes),
+}
+
 impl Hash {
-    pub fn run(self, context: &Context) -> Result<Exit, Failure> {
+    pub fn run(self, context: impl FnOnce() -> Result<Context, Failure>) -> Result<Exit, Failure> {
+        match self.verb {
+            Some(Verb::Verify(verify)) => verify.run(&context()?),
+            Some(Verb::List(list)) => list.run(),
+            None => self.print(&context()?),
+        }
+    }
+
+    fn print(self, context: &Context) -> Result<Exit, Failure> {
         let ask = !self.password_stdin && io::stdin().is_terminal();
         let password = if ask { password_prompt::ask_new("Password: ")? } else { password_prompt::from_stdin()? };
         let hash = make(self.scheme.unwrap_or(Storing::Hashed(context.config.password.scheme)), &password)?;

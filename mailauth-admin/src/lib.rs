@@ -8,8 +8,11 @@ mod account_csv;
 mod account_rename;
 mod alias;
 mod auth;
+mod backup;
+mod cache;
 mod check;
 mod compare;
+mod config;
 mod context;
 mod convert;
 mod deliver;
@@ -18,6 +21,7 @@ mod domain_alias;
 mod failure;
 mod hash;
 mod init;
+mod interruption;
 mod listing;
 mod lookup;
 mod mailbox;
@@ -103,6 +107,14 @@ enum Noun {
     /// Wrong passwords that the daemon has counted
     #[command(subcommand)]
     Throttle(throttle::Verb),
+    /// The configuration in effect
+    #[command(subcommand)]
+    Config(config::Verb),
+    /// What the daemon keeps in memory
+    #[command(subcommand)]
+    Cache(cache::Verb),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
     Try(try_out::Try),
     /// Tables of another program ([schema] profile)
     #[command(subcommand)]
@@ -163,12 +175,16 @@ fn run(Cli { config, noun, .. }: Cli) -> Result<Exit, Failure> {
         Noun::Quota(verb) => verb.run(config.as_deref()),
         Noun::Deliver(deliver) => deliver.run(|| Context::load_for_delivery(config.as_deref())),
         Noun::Auth(auth) => auth.run(&as_daemon()?),
-        Noun::Hash(hash) => hash.run(&context()?),
+        Noun::Hash(hash) => hash.run(context),
         Noun::Check(check) => check.run(config.as_deref()),
         Noun::Compare(compare) => compare.run(&context()?),
         Noun::Convert(convert) => convert.run(),
         Noun::Status(status) => status.run(&context()?),
         Noun::Throttle(verb) => verb.run(&context()?),
+        Noun::Config(verb) => verb.run(config.as_deref()),
+        Noun::Cache(verb) => verb.run(&context()?),
+        Noun::Backup(backup) => backup.run(&context()?),
+        Noun::Restore(restore) => restore.run(&context()?),
         Noun::Try(try_out) => try_out.run(),
         Noun::Schema(verb) => verb.run(&as_daemon()?),
     }

@@ -45,6 +45,14 @@ pub fn hash_from_stdin() -> Result<Secret, Failure> {
     read_all(io::stdin().lock(), "hash", MAX_HASH)
 }
 
+/// Reads a stored password from an open descriptor of this process, in the same way.
+pub fn hash_from_descriptor(number: u32) -> Result<Secret, Failure> {
+    let file = File::open(format!("/proc/self/fd/{number}")).map_err(|error| {
+        Failure::usage(format!("the descriptor {number} cannot be read: {error}; open it with {number}<FILE"))
+    })?;
+    read_all(file, "hash", MAX_HASH)
+}
+
 fn read_all(input: impl Read, what: &str, longest: usize) -> Result<Secret, Failure> {
     // There is room for all of it: a buffer that grows would leave copies behind.
     let most = longest + "\u{feff}\r\n".len();

@@ -1,8 +1,8 @@
 //! The administrator's command.
 
-use mailauth_tests::people::{ANNA, BRUNO, CARLA, PASSWORD, UNKNOWN, people};
+use mailauth_tests::people::{ANNA, BRUNO, CARLA, CHEAP_HASH, PASSWORD, SHA512_CRYPT_HASH, UNKNOWN, people};
 use mailauth_tests::{
-    Accounts, Kind, Mailauth, Scratch, ended, on_each_database_and_mysql, output_with_input, program,
+    Accounts, Kind, Mailauth, Scratch, ended, on_a_terminal, on_each_database_and_mysql, output_with_input, program,
 };
 use serde_json::Value;
 use std::fs;
@@ -288,6 +288,44 @@ fn configuration_errors_are_listed_by_line_and_exit_with_2() {
 }
 
 #[test]
+fn the_configuration_in_effect_is_shown_also_if_it_has_mistakes() {
+    let folder = Scratch::new("config");
+    let file = folder.join("m.toml");
+    let show = |arguments: &[&str], code| {
+        let mut command = Command::new(program("mailauth"));
+        command.args(["config", "show"]).args(arguments).env("MAILAUTH_CONFIG", &file).current_dir(folder.path());
+        let output = output_with_input(&mut command, "");
+        ended(&output, code);
+        [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("text"))
+    };
+    fs::write(&file, "[database]\nurl = \"mysql://mail@localhost/mail\"\npassword_file = \"secret\"\n").unwrap();
+    fs::write(folder.join("secret"), "geheim").unwrap();
+    let [all, _] = show(&[], 0);
+    assert!(
+        all.starts_with(&format!("# The configuration in effect: {} ($MAILAUTH_CONFIG)\n", file.display())),
+        "{all}"
+    );
+    assert!(all.contains(&format!("\npassword_file = \"{}/secret\"", folder.path().display())), "{all}");
+    assert!(all.contains("\n#tls = \"disable\"") && !all.contains("geheim"), "{all}");
+    let [changed, _] = show(&["--changed"], 0);
+    assert_eq!(changed.matches("# line ").count(), 2, "{changed}");
+    assert_eq!(changed.lines().count(), 5, "{changed}");
+    // What is printed can be used as a configuration.
+    fs::write(&file, &all).unwrap();
+    assert_eq!(show(&["cache"], 0)[0].lines().count(), 3 + 7);
+    let told: Value = serde_json::from_str(&show(&["database.pool", "--json"], 0)[0]).expect("JSON");
+    assert_eq!((&told[0]["value"], &told[0]["from"]), (&8.into(), &"file".into()));
+    assert!(show(&["databse"], 2)[1].contains("did you mean database?"));
+
+    fs::write(&file, "[courier]\nsocket_mode = \"0999\"\nidle = \"1m\"\n[database]\nurl = \"mysql://u:geheim@h/d\"\n")
+        .unwrap();
+    let [all, mistakes] = show(&[], 2);
+    assert_eq!(mistakes.lines().count(), 2, "{mistakes}");
+    assert!(all.contains("\nidle = \"1m\"") && all.contains("# line 2 has a mistake"), "{all}");
+    assert!(![&all, &mistakes].iter().any(|text| text.contains("geheim")), "{all}{mistakes}");
+}
+
+#[test]
 fn the_sample_configuration_is_valid_for_both_programs() {
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("mailauth.toml");
     let check = |file: &Path, code| {
@@ -335,4 +373,98 @@ fn hash_uses_the_requested_scheme() {
     ended(&elsewhere(&folder, &["hash"], "\n"), 2);
     ended(&elsewhere(&folder, &["hash"], "a\0b"), 1);
     assert!(ended(&elsewhere(&folder, &["hash", "--scheme", "md5"], PASSWORD), 2).contains("sha512-crypt"));
+}
+
+/// Runs `mailauth hash verify` with the stored value on descriptor 3.
+fn verified(folder: &Scratch, value: &str, arguments: &str, password: &str) -> Output {
+    fs::write(folder.join("value"), value).expect("a file");
+    let line = format!("exec \"$0\" hash verify --password-stdin --hash-fd 3 {arguments} 3<value");
+    let mut command = Command::new("sh");
+    command.args(["-ec", &line]).arg(program("mailauth")).current_dir(folder.path()).env_remove("MAILAUTH_CONFIG");
+    output_with_input(&mut command, password)
+}
+
+#[test]
+fn a_stored_value_is_verified_and_its_scheme_and_strength_are_reported() {
+    let folder = Scratch::new("hash");
+    for (value, arguments, code, lines) in [
+        (
+            SHA512_CRYPT_HASH,
+            "",
+            0,
+            &["matches   yes", "scheme    SHA512-CRYPT", "cost      5000 rounds", "strength  acceptable"][..],
+        ),
+        (CHEAP_HASH, "", 0, &["scheme    SHA256", "strength  weak; a reader of the table"]),
+        (
+            "$2b$04$abcdefghijklmnopqrstuunEN/oeXqvFCXeJgCmRYp/2wBsuyfrnW",
+            "",
+            1,
+            &["matches   no", "cost      cost 4", "strength  weak"],
+        ),
+        ("{PLAIN}correct horse", "", 0, &["strength  clear; every reader"]),
+        ("{PLAIN}else", "", 1, &["matches  "]),
+        (
+            "$argon2id$v=19$m=4194304,t=9,p=1$bU7tiiJ4SsUZuqeOvSyW5Q$b8Iwo3CikI7XJEtBqvNTZkyVzhVdomZ1f8miet7ps4o",
+            "",
+            1,
+            &["no password can match it: ", "max_argon2_memory"],
+        ),
+        ("!$6$locked", "", 1, &["the stored password is locked"]),
+        ("what is this", "", 1, &["its scheme is unknown"]),
+        (
+            "{POSTGRES-MD5}md55a4ae2b1dbfff0cbcb9dc1a0d0d5be0e",
+            "",
+            2,
+            &["POSTGRES-MD5 hashes the login too; name it with --login"],
+        ),
+        ("{POSTGRES-MD5}md5ea3bcb2f5ef2b5ac4d0e8a5f10f94a7b", "--login anna@example.org", 1, &["matches   no"]),
+    ] {
+        let told = ended(&verified(&folder, value, arguments, PASSWORD), code);
+        for line in lines {
+            assert!(told.contains(line), "no {line:?} in {told}");
+        }
+        assert!(!told.contains(PASSWORD) && (value.starts_with('{') || !told.contains(value)), "{told}");
+    }
+    let told = ended(&verified(&folder, SHA512_CRYPT_HASH, "--json", PASSWORD), 0);
+    let told: Value = serde_json::from_str(&told).expect("JSON");
+    assert_eq!(
+        (&told["matches"], &told["scheme"], &told["strength"]),
+        (&true.into(), &"SHA512-CRYPT".into(), &"acceptable".into())
+    );
+    for wrong in [&["hash", "verify", "--hash-stdin", "--password-stdin"][..], &["hash", "verify", "--hash-fd", "0"]] {
+        ended(&elsewhere(&folder, wrong, PASSWORD), 2);
+    }
+    let told = ended(&elsewhere(&folder, &["hash", "verify", "--hash-fd", "77"], PASSWORD), 2);
+    assert!(told.contains("open it with 77<FILE"), "{told}");
+    let mut command = Command::new("setsid");
+    command.args(["--ctty", "--wait"]).arg(program("mailauth")).args(["hash", "verify"]).current_dir(folder.path());
+    let answers = [("Stored value: ", format!("{CHEAP_HASH}\n")), ("Password: ", format!("{PASSWORD}\n"))];
+    let dialogue: Vec<_> = answers.iter().map(|(question, answer)| (*question, answer.as_str())).collect();
+    let (code, screen, echoes) = on_a_terminal(command, &dialogue);
+    assert!(code == Some(0) && echoes && !screen.contains(PASSWORD) && !screen.contains(CHEAP_HASH), "{screen}");
+}
+
+#[test]
+fn every_scheme_is_listed_with_advice() {
+    let folder = Scratch::new("hash");
+    let told = ended(&elsewhere(&folder, &["hash", "list"], ""), 0);
+    let line =
+        |name: &str| told.lines().find(|line| line.starts_with(&format!("{name} "))).expect("a scheme").to_owned();
+    assert!(line("ARGON2ID").contains("recommended  argon2id"), "{told}");
+    assert!(
+        line("PLAIN").contains("clear") && line("PLAIN").contains("APOP") && line("CRAM-MD5").contains("{HMAC-MD5}")
+    );
+    let list: Value =
+        serde_json::from_str(&ended(&elsewhere(&folder, &["hash", "list", "--json"], ""), 0)).expect("JSON");
+    let list = list.as_array().expect("a list");
+    // What can be made is what the list says.
+    for row in list {
+        let Some(makes) = row["makes"].as_str() else { continue };
+        let made = ended(&elsewhere(&folder, &["hash", "--scheme", makes], PASSWORD), 0);
+        let value = made.lines().next().expect("a hash");
+        let told = ended(&verified(&folder, value, "--json", PASSWORD), 0);
+        let told: Value = serde_json::from_str(&told).expect("JSON");
+        assert_eq!((&told["scheme"], &told["strength"]), (&row["scheme"], &row["strength"]));
+    }
+    assert_eq!(list.iter().filter(|row| !row["makes"].is_null()).count(), 6);
 }

@@ -2,7 +2,9 @@
 
 use mailauth_tests::people::{ANNA, CARLA, DORA, DORAS_PASSWORD, PASSWORD, SLOW_HASH, SLOW_PASSWORD, UNKNOWN, people};
 use mailauth_tests::wire::{Manner, Outcome, ask, auth, login, passwd, pre};
-use mailauth_tests::{Accounts, Courier, Kind, Mailauth, User, as_user, eventually, on_each_database, on_each_server};
+use mailauth_tests::{
+    Accounts, Courier, Kind, Mailauth, User, as_user, ended, eventually, on_each_database, on_each_server,
+};
 use rustix::process::Signal;
 use std::fs;
 use std::path::Path;
@@ -16,8 +18,13 @@ on_each_database!(
 );
 
 mod away {
-    use super::cached_accounts_log_in_while_the_database_is_down;
-    super::on_each_server!(cached_accounts_log_in_while_the_database_is_down);
+    use super::{
+        a_flush_in_an_outage_is_not_now_and_locks_no_user_out, cached_accounts_log_in_while_the_database_is_down,
+    };
+    super::on_each_server!(
+        cached_accounts_log_in_while_the_database_is_down,
+        a_flush_in_an_outage_is_not_now_and_locks_no_user_out,
+    );
 }
 
 /// Age up to which a cached row may be used for a refusal.
@@ -213,6 +220,73 @@ fn only_permitted_users_make_the_daemon_forget() {
     assert_eq!(word(&server, ANNA, PASSWORD), "ACCOUNT", "another account's row");
     assert_eq!(forget(b"FORGET Anna@example.org\n"), Outcome::Done);
     assert_eq!(word(&server, ANNA, PASSWORD), "FAIL");
+}
+
+#[test]
+fn a_flush_makes_the_daemon_read_rows_again() {
+    let accounts = accounts(Kind::Sqlite).with(&format!("login,password\n{DEAR},{SLOW_HASH}\n"));
+    let server =
+        Mailauth::with(&accounts, "socket_mode = \"0666\"\nallow_users = [\"nobody\"]\n[cache]\nfound = \"1h\"");
+    let flush = |name: &[&str]| accounts.admin(&[&["cache", "flush"], name].concat(), "");
+    assert_eq!(flush(&[]), "the daemon kept nothing\n");
+    let flush_by_nobody = || ask(server.socket(), b"FLUSH\n", Manner::Whole).outcome();
+    let [mut password, mut next] = [PASSWORD, "new words"];
+    let flushed = [
+        (ANNA, "1 look-ups and 0 verified passwords of anna@example.org"),
+        ("Anna@EXAMPLE.org", "1 look-ups and 1 verified passwords of anna@example.org"),
+        ("Example.org", "2 look-ups and 2 verified passwords of example.org"),
+    ];
+    for (name, counts) in flushed {
+        assert_eq!((word(&server, ANNA, password), timed(&server, SLOW_PASSWORD).0), ("ACCOUNT", "ACCOUNT"));
+        passwd_elsewhere(&accounts, &server, next);
+        assert_eq!(as_user(User::named("nobody"), flush_by_nobody), Outcome::Fail);
+        assert_eq!(flush(&["dora@example.org"]), "the daemon kept nothing of dora@example.org\n");
+        assert_eq!(flush(&["else.example"]), "the daemon kept nothing of else.example\n");
+        assert_eq!(word(&server, ANNA, password), "ACCOUNT", "her row is still kept");
+        let told = flush(&[name]);
+        assert!(told.contains(counts), "{told} of {name}");
+        assert_eq!((word(&server, ANNA, password), word(&server, ANNA, next)), ("FAIL", "ACCOUNT"), "{name}");
+        std::mem::swap(&mut password, &mut next);
+    }
+    assert_eq!(timed(&server, SLOW_PASSWORD).0, "ACCOUNT");
+    let told: serde_json::Value = serde_json::from_str(&flush(&["--json"])).expect("JSON");
+    assert_eq!(told, serde_json::json!({ "rows": 2, "passwords": 2 }));
+    server.wait_for_log("what was kept in memory is forgotten");
+    assert_eq!(accounts.try_admin(&["cache", "flush", "two words"], "").status.code(), Some(2));
+    drop(server);
+    let told = ended(&accounts.try_admin(&["cache", "flush"], ""), 75);
+    assert!(told.contains("start mailauth-courier"), "{told}");
+    let courier = Courier::over(&accounts);
+    accounts.are_served_on(&courier.socket());
+    let told = ended(&accounts.try_admin(&["cache", "flush"], ""), 75);
+    assert!(told.contains("Courier's authdaemond keeps nothing"), "{told}");
+}
+
+fn a_flush_in_an_outage_is_not_now_and_locks_no_user_out(kind: Kind) {
+    let accounts = Accounts::on_own_server(kind).with(&people(Path::new("/var/mail"))).with_snapshot("");
+    let server = Mailauth::configured(|socket| {
+        accounts.are_served_on(socket);
+        let config = Mailauth::config(&accounts, socket, "[cache]\nfound = \"1h\"");
+        config.replacen("[database]", "[database]\ndeadline = \"1s\"", 1)
+    });
+    eventually("the copy", Duration::from_secs(20), || accounts.snapshot_is_whole());
+    assert_eq!(word(&server, ANNA, PASSWORD), "ACCOUNT");
+    passwd_elsewhere(&accounts, &server, "new words");
+    accounts.server().crash();
+    for name in [&[ANNA][..], &["example.org"], &[]] {
+        let told = ended(&accounts.try_admin(&[&["cache", "flush"], name].concat(), ""), 75);
+        assert!(told.contains("nothing was forgotten: the database at"), "{told}");
+    }
+    let logins = [(ANNA, PASSWORD), (DORA, DORAS_PASSWORD)];
+    for (login, password) in logins {
+        assert_eq!(word(&server, login, password), "ACCOUNT", "by what is kept, and by the copy\n{}", server.log());
+    }
+    accounts.server().start();
+    eventually("a flush", Duration::from_secs(20), || accounts.try_admin(&["cache", "flush"], "").status.success());
+    assert_eq!((word(&server, ANNA, PASSWORD), word(&server, ANNA, "new words")), ("FAIL", "ACCOUNT"));
+    accounts.server().crash();
+    assert_eq!(word(&server, DORA, DORAS_PASSWORD), "ACCOUNT", "the copy was not told of a change\n{}", server.log());
+    accounts.server().start();
 }
 
 #[test]

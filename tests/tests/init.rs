@@ -1,4 +1,7 @@
-//! `mailauth init` while others change the same tables.
+//! `mailauth init` while others change the same tables, and backups of them.
+
+#[path = "init/backup.rs"]
+mod backup;
 
 use mailauth_tests::{Accounts, Kind, eventually, on_each_database};
 use rusqlite::Connection;
