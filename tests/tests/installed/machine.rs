@@ -6,7 +6,7 @@ use mailauth_tests::people::PASSWORD;
 use mailauth_tests::pop3::Pop3;
 use mailauth_tests::{Booted, Certificates, MailHost, Scratch, User, bare_debian, program, run, wire};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -43,13 +43,12 @@ impl Machine {
 
     /// Returns the paths on the machine of both packages of a version.
     pub fn packages(&self, version: &str) -> String {
-        let files = fs::read_dir(made_packages().join(version)).expect("a folder");
-        let names = files.filter_map(|file| file.expect("a file").file_name().into_string().ok());
-        let debs = names.filter(|name| name.ends_with(".deb"));
-        let mut paths: Vec<_> = debs.map(|name| format!("{PACKAGES}/{version}/{name}")).collect();
-        paths.sort();
-        assert_eq!(paths.len(), 2, "mailauth and mailauth-exim: {paths:?}");
-        paths.join(" ")
+        let folder = made_packages().join(version);
+        let path = |start| {
+            let file = only_file(&folder, start);
+            format!("{PACKAGES}/{version}/{}", file.file_name().expect("a name").display())
+        };
+        ["mailauth_", "mailauth-exim_"].map(path).join(" ")
     }
 
     /// Runs apt-get without questions, and returns what it prints.
@@ -164,17 +163,39 @@ fn made_packages() -> &'static Path {
     static FOLDER: OnceLock<Scratch> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
         let folder = Scratch::new("packages");
-        for version in VERSIONS {
-            make_packages(version, &folder.join(version));
+        let [first, next] = VERSIONS.map(|version| folder.join(version));
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("packaging/build");
+        let programs = program("mailauth").parent().expect("a folder").to_owned();
+        let mut build = Command::new(script);
+        build.arg("--programs").arg(programs).args(["--version", VERSIONS[0]]).arg("--output").arg(&first);
+        run(&mut build);
+        fs::create_dir(&next).expect("a folder");
+        for name in ["mailauth", "mailauth-exim"] {
+            raise_version(&only_file(&first, &format!("{name}_")), &next);
         }
         folder
     });
     folder.path()
 }
 
-/// Makes the packages of the programs that the tests use.
-fn make_packages(version: &str, folder: &Path) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("packaging/build");
-    let programs = program("mailauth").parent().expect("a folder").to_owned();
-    run(Command::new(script).arg("--programs").arg(programs).args(["--version", version]).arg("--output").arg(folder));
+/// Writes a package again, with the next version. Making it once more from the programs would take far longer.
+fn raise_version(package: &Path, folder: &Path) {
+    let work = Scratch::new("repacked");
+    let files = work.join("files");
+    run(Command::new("dpkg-deb").arg("--raw-extract").args([package, &files]));
+    let control = files.join("DEBIAN/control");
+    let text = fs::read_to_string(&control).expect("its description");
+    let raised = text.replace(VERSIONS[0], VERSIONS[1]);
+    assert!(raised.contains(&format!("\nVersion: {}", VERSIONS[1])), "{text}");
+    fs::write(control, raised).expect("its description");
+    run(Command::new("dpkg-deb").args(["--root-owner-group", "-Znone", "--build"]).args([&files, folder]));
+}
+
+/// Returns the file whose name begins like this.
+fn only_file(folder: &Path, start: &str) -> PathBuf {
+    let files = fs::read_dir(folder).expect("a folder").map(|file| file.expect("a file"));
+    let mut found = files.filter(|file| file.file_name().to_string_lossy().starts_with(start));
+    let file = found.next().unwrap_or_else(|| panic!("no {start} in {}", folder.display()));
+    assert!(found.next().is_none(), "two of {start}");
+    file.path()
 }
