@@ -69,6 +69,7 @@ fn build() -> PathBuf {
         "--package=mailauth-mailboxes",
         "--package=mailauth-pop3",
         "--package=mailauth-exim",
+        "--package=mailauth-manual",
     ]);
     if folder.ends_with("release") {
         cargo.arg("--release");
