@@ -2,6 +2,8 @@
 
 use crate::account_columns::Columns;
 use crate::context::{Context, read_domain};
+use crate::csv_export::Export;
+use crate::csv_import::Import;
 use crate::failure::{Exit, Failure};
 use crate::hash::{Storing, make_permitted, read_stored};
 use crate::listing::{INCOMPLETE, each_account};
@@ -24,7 +26,6 @@ use mailauth_core::{DomainName, Services};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 #[derive(Subcommand)]
 pub enum Verb {
@@ -121,16 +122,10 @@ pub enum Verb {
     },
     /// Add all accounts of a CSV file and their domains, or nothing if a row is invalid
     #[command(long_about = account_csv::IMPORT_HELP)]
-    Import {
-        /// CSV file, or - for the standard input
-        file: PathBuf,
-    },
+    Import(Import),
     /// Print all accounts as CSV, including the stored passwords
     #[command(long_about = account_csv::EXPORT_HELP)]
-    Export {
-        /// File to create, readable only by its owner [default: standard output]
-        file: Option<PathBuf>,
-    },
+    Export(Export),
 }
 
 /// Conditions for the accounts that are listed.
@@ -193,7 +188,7 @@ impl Verb {
     /// Fails if this changes accounts that belong to another program, before a password is asked for in vain.
     fn ensure_permitted(&self, store: &SqlStore) -> Result<(), StoreError> {
         match self {
-            Verb::List { .. } | Verb::Show { .. } | Verb::Export { .. } => Ok(()),
+            Verb::List { .. } | Verb::Show { .. } | Verb::Export(_) => Ok(()),
             // It creates the mailbox at most.
             Verb::Set { columns, hash_stdin: false, .. } if columns.is_empty() => Ok(()),
             Verb::Passwd { .. } => store.keeps_passwords().map_or(Ok(()), Err),
@@ -275,10 +270,8 @@ impl Verb {
                 let old = exact.bytes(context, &old)?;
                 account_rename::rename(context, &store, &old, context.new_login(&new)?, move_mailbox)?;
             }
-            Verb::Import { file } => {
-                account_csv::import(&store, &file, context)?;
-            }
-            Verb::Export { file } => account_csv::export(&store, file.as_deref())?,
+            Verb::Import(import) => account_csv::import(context, &store, &import)?,
+            Verb::Export(export) => account_csv::export(&store, &export)?,
         }
         Ok(Exit::Yes)
     }
@@ -310,7 +303,7 @@ fn add(
     if let Some(password) = password {
         row.password = password.make(&row.login, &context.config)?;
     }
-    account_columns::apply(change, &mut row);
+    change.apply(&mut row);
     let added = context.change(store, &[Changed::Account(row.login.clone())], |store| store.add_account(&row));
     added.map_err(|error| nearby::refused(store, error, true))?;
     if let Some(note) = crate::alias::of_account(store, &row.login) {

@@ -5,7 +5,6 @@
 
 use crate::{proposed, switch};
 use clap::Args;
-use mailauth_core::account::AccountRow;
 use mailauth_core::config::Config;
 use mailauth_core::quota::{Limits, WrittenLimits};
 use mailauth_core::store::AccountChange;
@@ -260,27 +259,6 @@ fn quota(text: &str) -> Result<(Option<u64>, Option<u64>), String> {
     let Some(text) = given(text) else { return Ok((None, None)) };
     let WrittenLimits { bytes, messages } = WrittenLimits::parse(text).map_err(|error| error.to_string())?;
     Ok((bytes, messages))
-}
-
-/// Sets the columns of a row that a change names.
-pub fn apply(change: AccountChange, row: &mut AccountRow) {
-    fn put<T>(field: &mut T, value: Option<T>) {
-        if let Some(value) = value {
-            *field = value;
-        }
-    }
-    put(&mut row.password, change.password);
-    put(&mut row.enabled, change.enabled);
-    put(&mut row.services, change.services);
-    put(&mut row.uid, change.uid);
-    put(&mut row.gid, change.gid);
-    put(&mut row.home, change.home);
-    put(&mut row.maildir, change.maildir);
-    put(&mut row.quota_bytes, change.quota_bytes);
-    put(&mut row.quota_messages, change.quota_messages);
-    put(&mut row.name, change.name);
-    put(&mut row.options, change.options);
-    put(&mut row.receives, change.receives);
 }
 
 /// Returns a warning about the quota of a change, with its correction.

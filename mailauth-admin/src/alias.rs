@@ -4,7 +4,10 @@ mod notes;
 
 pub use notes::of_account;
 
+use crate::alias_csv::{self, AliasCsv};
 use crate::context::{Context, read_domain};
+use crate::csv_export::Export;
+use crate::csv_import::Import;
 use crate::failure::{Exit, Failure};
 use crate::listing::{INCOMPLETE, each_alias};
 use crate::output::{List, ListRow, json, remark, say};
@@ -48,6 +51,11 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Add all aliases of a CSV file, or nothing if a row is invalid
+    #[command(long_about = alias_csv::IMPORT_HELP)]
+    Import(Import),
+    /// Print all aliases as CSV, in the form that 'mailauth alias import' reads
+    Export(Export),
     /// Remove targets of an address, or the whole alias if no target is given
     Remove {
         /// Address, such as info@example.org, or @example.org for a catch-all
@@ -92,6 +100,10 @@ impl Verb {
                 list.end()?;
                 unusable.complain(INCOMPLETE)?;
             }
+            Verb::Import(import) => {
+                import.run(context, &context.store()?, &AliasCsv(&context.config))?;
+            }
+            Verb::Export(export) => alias_csv::export(&context.store()?, &export)?,
             Verb::Remove { address, target } => remove(context, &address, target)?,
         }
         Ok(Exit::Yes)
@@ -113,6 +125,16 @@ fn readable_list(targets: &[String]) -> String {
 /// # Errors
 /// Fails with all problems of the address and the targets.
 fn read(address: &str, targets: &[String], config: &Config) -> Result<AliasRow, Failure> {
+    let read = read_parts(address, targets.iter().map(String::as_str), config);
+    read.map_err(|problems| Failure::usage(problems.join("\n")))
+}
+
+/// Reads an alias, or returns all its problems. Each text may have several targets, with commas between them.
+pub fn read_parts<'t>(
+    address: &str,
+    targets: impl Iterator<Item = &'t str>,
+    config: &Config,
+) -> Result<AliasRow, Vec<String>> {
     let default_domain = config.login.default_domain.as_deref();
     let mut problems = Vec::new();
     let address = read_address(address, default_domain).unwrap_or_else(|why| {
@@ -120,7 +142,7 @@ fn read(address: &str, targets: &[String], config: &Config) -> Result<AliasRow, 
         String::new()
     });
     let mut known: Vec<String> = Vec::new();
-    for text in targets.iter().flat_map(|text| text.split(',')).map(str::trim) {
+    for text in targets.flat_map(|text| text.split(',')).map(str::trim) {
         let target = complete(text, default_domain);
         match check_target(&target) {
             Err(_) if text.is_empty() => problems.push("a target is empty; remove the extra comma".to_owned()),
@@ -129,11 +151,7 @@ fn read(address: &str, targets: &[String], config: &Config) -> Result<AliasRow, 
             Ok(()) => known.push(target),
         }
     }
-    if problems.is_empty() {
-        Ok(AliasRow { address, targets: known })
-    } else {
-        Err(Failure::usage(problems.join("\n")))
-    }
+    if problems.is_empty() { Ok(AliasRow { address, targets: known }) } else { Err(problems) }
 }
 
 /// Returns a target as it was written, because only its host decides what a local part means. A target without a domain

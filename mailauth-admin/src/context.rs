@@ -61,10 +61,15 @@ impl Context {
     ) -> Result<T, E> {
         let before = store.writes_sent();
         let done = work(store);
+        self.tell_of_writes(store, before, what);
+        done
+    }
+
+    /// Tells the daemon about changes if a statement that writes was sent after there had been `before` of them.
+    pub fn tell_of_writes(&self, store: &SqlStore, before: u64, what: &[Changed]) {
         if store.writes_sent() != before {
             self.tell_daemon(what);
         }
-        done
     }
 
     /// Tells the daemon about changes. An error is not a failure, because the daemon notices the change itself after a

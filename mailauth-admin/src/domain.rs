@@ -1,11 +1,13 @@
 //! `mailauth domain`.
 
 use crate::context::{Context, read_domain, read_new_domain};
+use crate::csv_export::Export;
+use crate::csv_import::Import;
 use crate::failure::{Exit, Failure};
 use crate::listing::{INCOMPLETE, each_account, each_alias, each_domain};
 use crate::output::{List, ListRow, Sheet, json, remark, say, yes_no};
 use crate::quota::figures;
-use crate::{domain_alias, lookup, nearby, switch};
+use crate::{domain_alias, domain_csv, lookup, nearby, switch};
 use clap::{Args, Subcommand};
 use mailauth_core::DomainName;
 use mailauth_core::quota::{Limits, Usage};
@@ -56,6 +58,11 @@ pub enum Verb {
     /// Alias domains: other names of domains
     #[command(subcommand)]
     Alias(domain_alias::Verb),
+    /// Add all domains of a CSV file, or nothing if a row is invalid
+    #[command(long_about = domain_csv::IMPORT_HELP)]
+    Import(Import),
+    /// Print all domains as CSV, in the form that 'mailauth domain import' reads
+    Export(Export),
     /// Remove a domain that has no accounts, aliases or alias domains
     Remove {
         /// Name of the domain, such as example.org
@@ -164,6 +171,18 @@ fn read_quota(text: &str) -> Result<Limits, String> {
     Limits::parse_human(text).map_err(|error| error.to_string())
 }
 
+/// Note after a domain got a quota.
+pub const RECOUNT: &str =
+    "mailboxes count towards this quota only after they have been counted: run 'mailauth quota recount --all'";
+
+/// Reads a description.
+pub fn check_description(text: &str) -> Result<Option<String>, String> {
+    if text.contains(char::is_control) || text.chars().count() > 255 {
+        return Err("it has more than 255 characters or a control character".to_owned());
+    }
+    Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
+}
+
 impl Columns {
     fn is_empty(&self) -> bool {
         self.description.is_none()
@@ -176,12 +195,8 @@ impl Columns {
 
     fn apply(self, row: &mut DomainRow) -> Result<(), Failure> {
         if let Some(text) = self.description {
-            if text.contains(char::is_control) || text.chars().count() > 255 {
-                return Err(Failure::usage(
-                    "the description is longer than 255 characters or contains a control character",
-                ));
-            }
-            row.description = Some(text).filter(|text| !text.is_empty());
+            let checked = check_description(&text);
+            row.description = checked.map_err(|problem| Failure::usage(format!("the description: {problem}")))?;
         }
         row.quota = self.quota.unwrap_or(row.quota);
         if let Some(doubt) = self.quota.and_then(Limits::doubt) {
@@ -222,11 +237,11 @@ impl Verb {
                 set.map_err(|error| nearby::refused(&store, error, false))?;
                 say(format_args!("changed the domain {}", domain.readable()))?;
                 if before == Limits::NONE && row.quota != Limits::NONE {
-                    remark(
-                        "mailboxes count towards this quota only after they have been counted: run 'mailauth quota recount --all'",
-                    );
+                    remark(RECOUNT);
                 }
             }
+            Verb::Import(import) => domain_csv::import(context, &store, &import)?,
+            Verb::Export(export) => domain_csv::export(&store, &export)?,
             Verb::Remove { domain, contents } => {
                 let what = if contents { domain_alias::names_of(&store, &domain)? } else { Vec::new() };
                 let what: Vec<_> = [domain.clone()].into_iter().chain(what).map(Changed::Domain).collect();

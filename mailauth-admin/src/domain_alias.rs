@@ -1,22 +1,18 @@
 //! `mailauth domain alias`: domains that are other names of a domain.
 
+use crate::alias_domain_csv::{self, AliasDomainCsv};
 use crate::context::{Context, read_domain};
+use crate::csv_export::Export;
+use crate::csv_import::Import;
 use crate::failure::{Failure, no_such};
 use crate::listing::{INCOMPLETE, each_alias_domain};
 use crate::output::{List, ListRow, say, yes_no};
 use crate::switch;
 use clap::Subcommand;
-use csv::{ReaderBuilder, WriterBuilder};
 use mailauth_core::DomainName;
-use mailauth_core::store::{AdminError, Administration, AliasDomainRow, Changed, SqlStore};
-use serde::{Deserialize, Serialize};
+use mailauth_core::store::{Administration, AliasDomainRow, Changed, SqlStore};
+use serde::Serialize;
 use std::borrow::Cow;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
-
-/// Maximum number of bytes of a CSV file.
-const MAX_FILE: u64 = 16 << 20;
 
 #[derive(Subcommand)]
 pub enum Verb {
@@ -64,17 +60,13 @@ pub enum Verb {
         name: DomainName,
     },
     /// Add all alias domains of a CSV file, or nothing if a row is invalid
-    ///
-    /// The columns are name, target and enabled: yes or no, and yes if it is empty or missing.
-    Import {
-        /// CSV file, or - for the standard input
-        file: PathBuf,
-    },
-    /// Print all alias domains as CSV
-    Export,
+    #[command(long_about = alias_domain_csv::IMPORT_HELP)]
+    Import(Import),
+    /// Print all alias domains as CSV, in the form that 'mailauth domain alias import' reads
+    Export(Export),
 }
 
-/// An alias domain in JSON and CSV.
+/// An alias domain in JSON.
 #[derive(Serialize)]
 struct AliasDomainJson {
     name: String,
@@ -96,7 +88,7 @@ impl ListRow<3> for AliasDomainJson {
 
 impl Verb {
     pub fn run(self, context: &Context, store: &SqlStore) -> Result<(), Failure> {
-        if !matches!(self, Verb::List { .. } | Verb::Export) {
+        if !matches!(self, Verb::List { .. } | Verb::Export(_)) {
             store.ensure_own()?;
         }
         match self {
@@ -130,8 +122,8 @@ impl Verb {
                 context.change(store, &what, |store| store.remove_alias_domain(name.as_str()))?;
                 say(format_args!("removed the alias domain {name}"))
             }
-            Verb::Import { file } => import(context, store, &file),
-            Verb::Export => export(store),
+            Verb::Import(import) => import.run(context, store, &AliasDomainCsv).map(drop),
+            Verb::Export(export) => alias_domain_csv::export(store, &export),
         }
     }
 }
@@ -145,89 +137,4 @@ fn find(store: &SqlStore, name: &DomainName) -> Result<AliasDomainRow, Failure> 
 pub fn names_of(store: &SqlStore, domain: &DomainName) -> Result<Vec<DomainName>, Failure> {
     let names = store.alias_domains_of(domain.as_str())?;
     Ok(names.iter().filter_map(|name| DomainName::parse(name).ok()).collect())
-}
-
-/// A row of a CSV file.
-#[derive(Deserialize)]
-struct Row {
-    name: String,
-    target: String,
-    #[serde(default)]
-    enabled: Option<String>,
-}
-
-impl Row {
-    fn read(&self) -> Result<AliasDomainRow, String> {
-        let domain = |column: &str, text: &str| read_domain(text).map_err(|problem| format!("{column}: {problem}"));
-        let enabled = switch::parse(self.enabled.as_deref().unwrap_or_default().as_bytes());
-        Ok(AliasDomainRow {
-            name: domain("name", &self.name)?.to_string(),
-            target: domain("target", &self.target)?.to_string(),
-            enabled: enabled.map_err(|problem| format!("enabled: {problem}"))?,
-        })
-    }
-}
-
-fn import(context: &Context, store: &SqlStore, file: &Path) -> Result<(), Failure> {
-    let shown = file.display();
-    let read: Box<dyn Read> = match file.as_os_str() == "-" {
-        true => Box::new(io::stdin().lock()),
-        false => Box::new(File::open(file).map_err(|error| Failure::no(format!("{shown} cannot be read: {error}")))?),
-    };
-    let mut text = Vec::new();
-    let count = read.take(MAX_FILE + 1).read_to_end(&mut text);
-    let count = count.map_err(|error| Failure::no(format!("{shown} cannot be read: {error}")))?;
-    if count as u64 > MAX_FILE {
-        return Err(Failure::no(format!("{shown} has more than {MAX_FILE} bytes; import it in parts")));
-    }
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
-    let (rows, lines) = read_rows(text).map_err(|problems| Failure::no(problems.join("\n")))?;
-    let what: Vec<_> = rows.iter().filter_map(|row| DomainName::parse(&row.name).ok()).map(Changed::Domain).collect();
-    let added = context.change(store, &what, |store| store.add_alias_domains(&rows));
-    added.map_err(|(place, error)| match error {
-        AdminError::Store(error) => error.into(),
-        error => {
-            let line = lines.get(place).copied().unwrap_or_default();
-            Failure::no(format!("line {line}: {}\nnothing was added", Failure::from(error).message))
-        }
-    })?;
-    say(format_args!("added {} alias domains", rows.len()))
-}
-
-/// Reads the rows and their line numbers, or returns their problems.
-fn read_rows(text: &[u8]) -> Result<(Vec<AliasDomainRow>, Vec<u64>), Vec<String>> {
-    let mut reader = ReaderBuilder::new().trim(csv::Trim::All).from_reader(text);
-    let (mut rows, mut lines, mut problems) = (Vec::new(), Vec::new(), Vec::new());
-    let mut records = reader.deserialize::<Row>();
-    loop {
-        let line = records.reader().position().line();
-        let Some(record) = records.next() else { break };
-        let line = if line == 1 { 2 } else { line };
-        match record.map_err(|error| error.to_string()).and_then(|row| row.read()) {
-            Ok(row) => {
-                rows.push(row);
-                lines.push(line);
-            }
-            Err(problem) => problems.push(format!("line {line}: {problem}")),
-        }
-        if problems.len() >= 100 {
-            break;
-        }
-    }
-    if problems.is_empty() {
-        return Ok((rows, lines));
-    }
-    problems.push("nothing was added".to_owned());
-    Err(problems)
-}
-
-fn export(store: &SqlStore) -> Result<(), Failure> {
-    let mut writer = WriterBuilder::new().from_writer(io::stdout().lock());
-    let unwritten = |error: csv::Error| Failure::not_now(format!("the output cannot be written: {error}"));
-    writer.write_record(["name", "target", "enabled"]).map_err(unwritten)?;
-    let unusable = each_alias_domain(store, |row| {
-        writer.write_record([row.name.as_str(), &row.target, yes_no(row.enabled)]).map_err(unwritten)
-    })?;
-    writer.flush()?;
-    unusable.complain(INCOMPLETE)
 }

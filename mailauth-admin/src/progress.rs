@@ -40,7 +40,6 @@ impl Progress {
     }
 
     /// Begins to count the bytes of something, such as `checking accounts.csv`.
-    #[allow(dead_code)]
     pub fn of_bytes(what: impl Into<String>, total: u64) -> Self {
         Self::begin(|| styled(total, "{msg} {bar:30} {bytes} of {total_bytes}, {eta} left", what))
     }
@@ -48,6 +47,11 @@ impl Progress {
     fn begin(bar: impl FnOnce() -> ProgressBar) -> Self {
         let visible = is_shown().then(|| Visible { bar: bar(), begun: Instant::now(), drawn: AtomicBool::new(false) });
         Progress(visible)
+    }
+
+    /// Returns progress that is not shown.
+    pub fn hidden() -> Self {
+        Progress(None)
     }
 
     /// Counts one that is done.

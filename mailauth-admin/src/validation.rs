@@ -1,7 +1,7 @@
 //! Checks a row as the daemon does, before it is written. Problems that would make the daemon refuse the account are
 //! reported here, all at once.
 
-use crate::account_columns::{Columns, apply};
+use crate::account_columns::Columns;
 use crate::failure::Failure;
 use mailauth_core::account::{AccountRow, Login};
 use mailauth_core::config::Config;
@@ -22,7 +22,7 @@ pub fn new_account(
     lines.extend(refused.iter().map(|(name, problem)| format!("--{name}: {problem}")));
     let Some(login) = login else { return Err(Failure::usage(lines.join("\n"))) };
     let mut row = AccountRow::new(login);
-    apply(change.clone(), &mut row);
+    change.apply(&mut row);
     lines.extend(others(config.mailbox.problems(&row), |column| refused.iter().any(|(name, _)| *name == column)));
     if lines.is_empty() { Ok((row.login, change)) } else { Err(Failure::usage(lines.join("\n"))) }
 }
@@ -35,7 +35,7 @@ pub fn change(store: &SqlStore, login: &Login, columns: &Columns, config: &Confi
     match store.find(login) {
         Ok(Some(before)) => {
             let mut after = before.clone();
-            apply(change.clone(), &mut after);
+            change.apply(&mut after);
             let known = config.mailbox.problems(&before);
             let is_told = |column: &str| {
                 refused.iter().any(|(name, _)| *name == column)
@@ -49,6 +49,19 @@ pub fn change(store: &SqlStore, login: &Login, columns: &Columns, config: &Confi
         Err(_) => {}
     }
     if lines.is_empty() { Ok(change) } else { Err(Failure::usage(lines.join("\n"))) }
+}
+
+/// Returns the reasons why the daemon could not use a row as it would be, on one line. What was wrong with it before and
+/// is not changed is no reason.
+pub fn of_row(before: Option<&AccountRow>, after: &AccountRow, config: &Config) -> Option<String> {
+    let known = before.map(|before| config.mailbox.problems(before)).unwrap_or_default();
+    let is_told = |column: &str| {
+        known.iter().any(|known| known.column == column)
+            && before.is_some_and(|before| !is_changed(column, before, after))
+    };
+    let problems = config.mailbox.problems(after).into_iter().filter(|problem| !is_told(problem.column));
+    let problems: Vec<_> = problems.map(|problem| format!("{} {}", problem.column, problem.problem)).collect();
+    (!problems.is_empty()).then(|| problems.join("; "))
 }
 
 /// Returns true if a column about the owner or the place of a mailbox has another value.

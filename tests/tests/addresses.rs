@@ -69,9 +69,9 @@ fn import_of_alias_domains_is_atomic(kind: Kind) {
         accounts.try_admin(&["domain", "alias", "import", file.to_str().expect("a name")], "")
     };
     let told = ended(&import("name,target,enabled\na.example,example.org,yes\nb.example,nowhere.example,\n"), 1);
-    assert!(told.contains("line 3: ") && told.contains("nowhere.example"), "{told}");
+    assert!(told.contains("domains.csv:3: ") && told.contains("nowhere.example"), "{told}");
     let told = ended(&import("name,target\n@,example.org\na.example,b c\n"), 1);
-    assert!(told.contains("line 2: name: ") && told.contains("line 3: target: "), "all errors: {told}");
+    assert!(told.contains("domains.csv:2: name: ") && told.contains("domains.csv:3: target: "), "all errors: {told}");
     assert_eq!(accounts.admin(&["domain", "alias", "export"], ""), "name,target,enabled\n", "nothing was added");
     let text = "name,target,enabled\na.example,example.org,yes\nb.example,example.org,no\n";
     ended(&import(text), 0);

@@ -1,7 +1,8 @@
 //! Import and export of many accounts.
 
-use mailauth_tests::people::{ANNA, CHEAP_HASH, PASSWORD, many, people};
-use mailauth_tests::{Accounts, Kind, eventually, on_each_database};
+use mailauth_tests::people::{ANNA, BRUNO, CARLA, CHEAP_HASH, PASSWORD, SHA512_CRYPT_HASH, many, people};
+use mailauth_tests::wire::{Manner, ask, login};
+use mailauth_tests::{Accounts, Kind, Mailauth, ended, eventually, on_each_database};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
@@ -15,6 +16,9 @@ on_each_database!(
     an_export_is_imported_elsewhere_unchanged,
     one_bad_row_among_many_is_found_and_nothing_is_imported,
     the_same_file_again_is_refused_row_by_row,
+    exports_of_all_tables_make_an_equal_database,
+    an_update_changes_only_what_the_file_says,
+    an_update_of_domains_and_aliases_is_used_at_once,
 );
 
 mod with_a_server {
@@ -34,6 +38,12 @@ fn ten_thousand_rows_are_imported_within_5_s(kind: Kind) {
     assert!(took < Duration::from_secs(5), "{kind:?} took {took:?}");
     println!("{kind:?}: 10,000 rows in {} ms", took.as_millis());
     assert_eq!(accounts.admin(&["account", "list", "many.example"], "").lines().count(), 10_001);
+    let begin = Instant::now();
+    let told = accounts.admin(&["account", "import", "--update", "-"], &csv.replace("S,7C", "S,8C"));
+    let took = begin.elapsed();
+    assert_eq!(told, "imported 10000 accounts: 0 added, 10000 changed (quota 10000), 0 unchanged\n");
+    assert!(took < Duration::from_secs(5), "{kind:?} took {took:?}");
+    println!("{kind:?}: 10,000 rows changed in {} ms", took.as_millis());
 }
 
 fn an_export_is_imported_elsewhere_unchanged(kind: Kind) {
@@ -198,4 +208,139 @@ fn standard_input_is_stored_where_no_other_user_can_read_it() {
     drop(input);
     let output = child.wait_with_output().unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "imported 1 accounts\n");
+}
+
+/// Nouns that are exported and imported, in the order in which rows refer to earlier ones.
+const TABLES: [&[&str]; 4] = [&["domain"], &["domain", "alias"], &["account"], &["alias"]];
+
+fn exports(accounts: &Accounts) -> [String; 4] {
+    TABLES.map(|noun| accounts.admin(&[noun, &["export"]].concat(), ""))
+}
+
+fn exports_of_all_tables_make_an_equal_database(kind: Kind) {
+    let first = Accounts::empty(kind);
+    let domains = "domain,description,enabled,backup,quota\n\
+                   example.org,\"Example, \"\"Ltd\"\" %s\",yes,no,\"1073741824S,5C\"\n\
+                   mx.example,,yes,yes,\n\
+                   off.example,Ärger,no,no,7C\n\
+                   xn--mller-kva.example,,yes,no,1000S\n";
+    first.admin(&["domain", "import", "-"], domains);
+    first.admin(
+        &["domain", "alias", "import", "-"],
+        "name,target,enabled\na.example,example.org,no\nb.example,off.example,\n",
+    );
+    first.admin(&["account", "import", "-"], &people(Path::new("/var/mail")));
+    let more = "login,password,quota,services,receives\n\
+                none@off.example,!,none,none,no\n\
+                größe@müller.example,,0S,\"smtp,ftp\",yes\n";
+    first.admin(&["account", "import", "-"], more);
+    let aliases = "address,targets\n\
+                   @example.org,anna@example.org\n\
+                   größe@xn--mller-kva.example,Zoë@else.example\n\
+                   info@example.org,\"z@else.example,anna@example.org,a@example.org\"\n";
+    first.admin(&["alias", "import", "-"], aliases);
+    let exported = exports(&first);
+    assert_eq!(exported[0], domains);
+    assert_eq!(exported[3], aliases, "with the targets in their order");
+    assert!(exported[2].contains("none@off.example,!,,,,,\"0S,0C\",none,,,yes,no\n"), "{}", exported[2]);
+    for other in [Kind::Sqlite, kind] {
+        let second = Accounts::empty(other);
+        for (noun, csv) in TABLES.iter().zip(&exported) {
+            second.admin(&[noun, &["import", "-"][..]].concat(), csv);
+        }
+        assert_eq!(exports(&second), exported);
+        for (noun, csv) in TABLES.iter().zip(&exported) {
+            let told = second.admin(&[noun, &["import", "--update", "--dry-run", "-"][..]].concat(), csv);
+            let rows = csv.lines().count() - 1;
+            let same = format!("0 added, 0 changed, {rows} unchanged; nothing was written\n");
+            assert!(told.starts_with(&format!("would import {rows} ")) && told.ends_with(&same), "{told}");
+        }
+    }
+}
+
+fn an_update_changes_only_what_the_file_says(kind: Kind) {
+    let accounts = Accounts::empty(kind).with(&people(Path::new("/var/mail")));
+    let server = Mailauth::over(&accounts);
+    let word = |user: &str, password: &str| login(server.socket(), user, password).word();
+    // The daemon remembers these.
+    assert_eq!((word(ANNA, PASSWORD), word("new@else.example", PASSWORD)), ("ACCOUNT", "FAIL"));
+    let before = exports(&accounts);
+    let csv = format!(
+        "login,password,quota,enabled\n\
+         {ANNA},{{PLAIN}}new words,none,\n\
+         {BRUNO},{SHA512_CRYPT_HASH},,\n\
+         {CARLA},{CHEAP_HASH},,yes\n\
+         new@else.example,{CHEAP_HASH},1G,no\n"
+    );
+    let counts = "4 accounts: 1 added, 2 changed (enabled 1, password 1, quota 1), 1 unchanged, 1 new domain";
+    let told = accounts.admin(&["account", "import", "--update", "--dry-run", "-"], &csv);
+    assert_eq!(told, format!("would import {counts}; nothing was written\n"));
+    // A mistake in one row, which the configuration forbids, or a row that exists.
+    let spoilt = format!("login,quota,home\n{ANNA},2G,../anna\n{BRUNO},2G,\n{BRUNO},2G,\n");
+    for dry_run in [&[][..], &["--dry-run"]] {
+        let told = ended(&accounts.try_admin(&[&["account", "import", "--update", "-"], dry_run].concat(), &spoilt), 1);
+        let lines = [":2: home: \"../anna\" is not an absolute path", ":4: bruno@example.org is on line 3 already"];
+        assert!(lines.iter().all(|line| told.contains(line)) && told.contains("; 2 problems"), "{told}");
+        assert_eq!(told.contains("1 changed (quota 1)"), !dry_run.is_empty(), "{told}");
+        let told = ended(&accounts.try_admin(&[&["account", "import", "-"], dry_run].concat(), &csv), 1);
+        assert!(told.contains("; 3 problems; --update changes rows that exist"), "{told}");
+    }
+    assert_eq!(exports(&accounts), before);
+    let told = accounts.admin(&["account", "import", "--update", "-"], &csv);
+    assert_eq!(told, format!("imported {counts}\n"));
+    let (old, now) = (&before[2], &exports(&accounts)[2]);
+    let row = |csv: &str, login: &str| csv.lines().find(|line| line.starts_with(login)).unwrap_or_default().to_owned();
+    let anna = row(old, ANNA).replace(CHEAP_HASH, "{PLAIN}new words").replace("10000000S,1000C", "0S,0C");
+    assert_eq!(row(now, ANNA), anna, "its other columns stay");
+    assert_eq!(row(now, CARLA), row(old, CARLA).replace(",no,yes", ",yes,yes"));
+    for same in [BRUNO, "dora@example.org", "emil@example.org"] {
+        assert_eq!(row(now, same), row(old, same));
+    }
+    let told = [(ANNA, PASSWORD), (ANNA, "new words"), (CARLA, PASSWORD), ("new@else.example", PASSWORD)];
+    assert_eq!(told.map(|(user, password)| word(user, password)), ["FAIL", "ACCOUNT", "ACCOUNT", "FAIL"]);
+    let times = accounts.admin(&["account", "show", BRUNO], "");
+    assert!(!times.contains("never"), "{times}");
+}
+
+fn an_update_of_domains_and_aliases_is_used_at_once(kind: Kind) {
+    let accounts = Accounts::empty(kind).with(&people(Path::new("/var/mail")));
+    accounts.admin(&["domain", "import", "-"], "domain,quota\nb.example,1G\n");
+    accounts.admin(&["alias", "import", "-"], &format!("address,targets\ninfo@example.org,\"{ANNA},{BRUNO}\"\n"));
+    let server = Mailauth::over(&accounts);
+    let asked = |question: &str| {
+        let question = format!("ASK {question}\n");
+        String::from_utf8(ask(server.socket(), question.as_bytes(), Manner::Whole).bytes).expect("text")
+    };
+    assert_eq!(asked("alias info@example.org"), format!("OK {ANNA}, {BRUNO}\n"));
+    assert_eq!((asked("domain twin.example"), asked("domain b.example")), ("FAIL\n".into(), "OK\n".into()));
+    let update = |noun: &[&str], csv: &str| accounts.admin(&[noun, &["import", "--update", "-"]].concat(), csv);
+    let told = update(&["domain"], "domain,enabled,description\nb.example,no,\nexample.org,yes,Ours\nc.example,,\n");
+    assert_eq!(told, "imported 3 domains: 1 added, 2 changed (description 1, enabled 1), 0 unchanged\n");
+    let told = update(&["domain", "alias"], "name,target\ntwin.example,example.org\n");
+    assert_eq!(told, "imported 1 alias domain: 1 added, 0 changed, 0 unchanged\n");
+    let told = update(&["alias"], &format!("address,targets\ninfo@example.org,\"{BRUNO},x@else.example\"\n"));
+    assert_eq!(told, "imported 1 alias: 0 added, 1 changed (targets 1), 0 unchanged\n");
+    assert_eq!(asked("alias info@example.org"), format!("OK {BRUNO}, x@else.example\n"));
+    assert_eq!((asked("domain twin.example"), asked("domain b.example")), ("OK\n".into(), "FAIL\n".into()));
+    let domains = accounts.admin(&["domain", "export"], "");
+    assert!(domains.contains("b.example,,no,no,1073741824S\n"), "its quota stays: {domains}");
+    // What a domain, an alias domain and an alias cannot be.
+    let refused = |noun: &[&str], csv: &str, why: &[&str]| {
+        let told = ended(&accounts.try_admin(&[noun, &["import", "--update", "-"]].concat(), csv), 1);
+        assert!(why.iter().all(|part| told.contains(part)), "{told}");
+        let dry = accounts.try_admin(&[noun, &["import", "--update", "--dry-run", "-"]].concat(), csv);
+        let dry = ended(&dry, 1);
+        assert!(why.iter().all(|part| dry.contains(part)), "{dry}");
+    };
+    let domains = "domain,backup\nexample.org,yes\ntwin.example,\nd.example,\n";
+    refused(
+        &["domain"],
+        domains,
+        &[":2: the domain example.org has accounts", ":3: the domain twin.example is an alias"],
+    );
+    let others = "name,target\nexample.org,b.example\nx.example,twin.example\n";
+    refused(&["domain", "alias"], others, &[":2: ", "domain of its own", ":3: ", "is itself an alias domain of"]);
+    let aliases = "address,targets\na@no.example,b@x.example\na@twin.example,b@x.example\n";
+    refused(&["alias"], aliases, &[":2: no such domain no.example", ":3: ", "create the address in example.org"]);
+    assert!(!exports(&accounts).concat().contains("d.example"));
 }

@@ -1,24 +1,14 @@
-use super::export::write_row;
-use super::rows::COLUMNS;
-use super::rows::Rows;
+use super::{AccountCsv, values};
 use crate::account_columns;
+use crate::csv_import::{self, CsvTable};
 use csv::WriterBuilder;
 use mailauth_core::Services;
 use mailauth_core::account::{AccountRow, Login, Password};
 use mailauth_core::config::Config;
 use mailauth_core::mailbox::MailboxDefaults;
+use mailauth_core::store::AccountRecord;
 use proptest::prelude::*;
-use std::io::{self, Read};
-
-/// Returns a few bytes at a time.
-struct Drops<'t>(&'t [u8]);
-
-impl Read for Drops<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = buffer.len().min(5);
-        self.0.read(&mut buffer[..most])
-    }
-}
+use std::io;
 
 fn try_to_read(text: &[u8]) -> io::Result<(Vec<AccountRow>, Vec<String>)> {
     let mailbox = MailboxDefaults {
@@ -29,15 +19,13 @@ fn try_to_read(text: &[u8]) -> io::Result<(Vec<AccountRow>, Vec<String>)> {
         ..MailboxDefaults::default()
     };
     let config = Config { mailbox, ..Config::default() };
-    let (mut accounts, mut problems) = (Vec::new(), Vec::new());
-    let mut rows = Rows::new(Drops(text), &config)?;
-    while let Some(row) = rows.next()? {
-        match row.account {
-            Ok(account) => accounts.push(account),
-            Err(all) => problems.extend(all.into_iter().map(|what| format!("{}: {what}", row.line))),
-        }
-    }
-    Ok((accounts, problems))
+    let (records, problems) = csv_import::try_to_read(&AccountCsv { config: &config, update: false }, text)?;
+    let row = |AccountRecord { login, change }| {
+        let mut row = AccountRow::new(login);
+        change.apply(&mut row);
+        row
+    };
+    Ok((records.into_iter().map(row).collect(), problems))
 }
 
 fn read(text: &str) -> (Vec<AccountRow>, Vec<String>) {
@@ -230,8 +218,8 @@ proptest! {
             ..AccountRow::new(Login::parse(b"anna@example.org", None).unwrap())
         };
         let mut writer = WriterBuilder::new().from_writer(Vec::new());
-        writer.write_record(COLUMNS).unwrap();
-        write_row(&mut writer, &row).unwrap();
+        writer.write_record(AccountCsv::COLUMNS).unwrap();
+        writer.write_record(values(&row)).unwrap();
         let written = String::from_utf8(writer.into_inner().unwrap()).unwrap();
         let (rows, problems) = read(&written);
         prop_assert_eq!(problems, Vec::<String>::new());

@@ -1,11 +1,13 @@
 //! What the administrator's command does with a store.
 
+use super::importing::{
+    AccountRecord, AliasDomainRecord, DomainRecord, ImportError, ImportMode, ImportSource, ImportSummary, JudgeAccount,
+};
 use super::{AccountStore, Cursor, Page, StatementPlan, StoreError};
 use crate::Services;
 use crate::account::{AccountRow, Login, Password};
 use crate::model::limits::Limits;
 use std::collections::BTreeSet;
-use std::io;
 use std::ops::ControlFlow;
 
 /// Number of domains read at once.
@@ -239,38 +241,6 @@ pub struct AdminReport {
     pub lacking: Vec<String>,
 }
 
-/// A source of accounts to be imported, which may be read twice.
-pub trait ImportSource {
-    /// Goes back to the first account.
-    ///
-    /// # Errors
-    /// Fails if the source cannot be read again.
-    fn rewind(&mut self) -> io::Result<()>;
-
-    /// Returns the next account and its place, such as the number of a line, or `None` after the last one.
-    ///
-    /// # Errors
-    /// Fails if the source cannot be read.
-    fn next(&mut self) -> io::Result<Option<(u64, AccountRow)>>;
-
-    /// Notes that the store refuses the account at `place`. Returns false if no further account has to be checked.
-    fn refuse(&mut self, place: u64, why: AdminError) -> bool;
-
-    /// Returns true if nothing of the source may be added, because part of it is wrong.
-    fn is_spoilt(&self) -> bool;
-}
-
-/// Reason why an import was not made.
-#[derive(Debug, thiserror::Error)]
-pub enum ImportError {
-    /// A source that cannot be read.
-    #[error("it cannot be read: {0}")]
-    Read(#[from] io::Error),
-    /// A failure of the store.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 /// A store whose domains, accounts and aliases can be created, changed and removed.
 pub trait Administration: AccountStore {
     /// Creates the schema, or brings it up to date. If it is up to date, nothing is changed.
@@ -416,12 +386,50 @@ pub trait Administration: AccountStore {
     /// Fails if the store cannot say.
     fn account_times(&self, login: &Login) -> Result<Option<AccountTimes>, StoreError>;
 
-    /// Adds all accounts of the source, and their domains, or nothing. Returns the number of added accounts: 0 if the
-    /// source was spoilt, or is spoilt now because the store refused part of it.
+    /// Imports all accounts of the source, and adds their domains, or does nothing. In the result, nothing is done if the
+    /// source was spoilt, or is spoilt now because the store refused part of it; a dry run says what would be done without
+    /// that part. If the source has a login twice, the second row changes the first one. `judge` is asked about each account
+    /// as it would be, unless all accounts are new and can be added at once.
     ///
     /// # Errors
     /// Fails if the source cannot be read, or if the store fails.
-    fn import(&self, source: &mut dyn ImportSource) -> Result<u64, ImportError>;
+    fn import_accounts(
+        &self,
+        source: &mut dyn ImportSource<AccountRecord>,
+        mode: ImportMode,
+        judge: JudgeAccount<'_>,
+    ) -> Result<ImportSummary, ImportError>;
+
+    /// Imports all domains of the source, or does nothing, as with accounts.
+    ///
+    /// # Errors
+    /// Fails as with accounts.
+    fn import_domains(
+        &self,
+        source: &mut dyn ImportSource<DomainRecord>,
+        mode: ImportMode,
+    ) -> Result<ImportSummary, ImportError>;
+
+    /// Imports all alias domains of the source, or does nothing, as with accounts. Their targets have to exist.
+    ///
+    /// # Errors
+    /// Fails as with accounts.
+    fn import_alias_domains(
+        &self,
+        source: &mut dyn ImportSource<AliasDomainRecord>,
+        mode: ImportMode,
+    ) -> Result<ImportSummary, ImportError>;
+
+    /// Imports all aliases of the source, or does nothing, as with accounts. An alias that exists gets exactly the targets
+    /// of the source. The domains of the addresses have to exist.
+    ///
+    /// # Errors
+    /// Fails as with accounts.
+    fn import_aliases(
+        &self,
+        source: &mut dyn ImportSource<AliasRow>,
+        mode: ImportMode,
+    ) -> Result<ImportSummary, ImportError>;
 
     /// Gives all aliases, or those of one domain, to `each`, in the order of their addresses, until it breaks off. An
     /// error concerns one alias, and others follow.

@@ -14,6 +14,7 @@ pub mod cache;
 mod changed;
 mod driver;
 mod hosts;
+mod importing;
 mod jitter;
 mod open;
 mod pools;
@@ -27,11 +28,14 @@ mod tests;
 
 pub use administration::{
     AccountChange, AccountTimes, AdminError, AdminReport, Administration, AliasDomainRow, AliasRow, AliasTarget,
-    CharacterSet, DomainRow, ForeignReport, ImportError, ImportSource, Renaming, SchemaChange, StoreReport,
+    CharacterSet, DomainRow, ForeignReport, Renaming, SchemaChange, StoreReport,
 };
 pub use changed::Changed;
 pub use driver::Access;
 pub use hosts::recent_changes::RecentChanges;
+pub use importing::{
+    AccountRecord, AliasDomainRecord, DomainRecord, ImportError, ImportMode, ImportSource, ImportSummary, JudgeAccount,
+};
 pub use open::{OpenError, open_pooled, open_single};
 pub use pools::{PoolStore, PoolUse};
 pub use sql::{ParameterKind, Respelt, SqlStore, StatementPlan, StatementText, TablePlan};

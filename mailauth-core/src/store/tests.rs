@@ -27,14 +27,15 @@ struct Listed<'r> {
     refused: Vec<(u64, AdminError)>,
 }
 
-impl ImportSource for Listed<'_> {
+impl ImportSource<AccountRecord> for Listed<'_> {
     fn rewind(&mut self) -> io::Result<()> {
         (self.next, self.refused) = (0, Vec::new());
         Ok(())
     }
 
-    fn next(&mut self) -> io::Result<Option<(u64, AccountRow)>> {
-        let row = self.rows.get(self.next).map(|row| (self.next as u64, row.clone()));
+    fn next(&mut self) -> io::Result<Option<(u64, AccountRecord)>> {
+        let record = |row: &AccountRow| AccountRecord { login: row.login.clone(), change: AccountChange::to(row) };
+        let row = self.rows.get(self.next).map(|row| (self.next as u64, record(row)));
         self.next += 1;
         Ok(row)
     }
@@ -52,7 +53,7 @@ impl ImportSource for Listed<'_> {
 /// Imports accounts. Fails with the index of each refused account and the reason.
 fn import(store: &SqlStore, rows: &[AccountRow]) -> Result<(), Vec<(u64, AdminError)>> {
     let mut source = Listed { rows, next: 0, refused: Vec::new() };
-    let added = store.import(&mut source).expect("an import");
+    let added = store.import_accounts(&mut source, ImportMode::default(), &|_, _| None).expect("an import").added;
     if source.is_spoilt() {
         assert_eq!(added, 0);
         return Err(source.refused);

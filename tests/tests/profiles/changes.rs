@@ -25,7 +25,7 @@ fn every_command_that_changes_something_is_refused(kind: Kind) {
     let server = Mailauth::unthrottled(&accounts, "");
     let before = tables(&accounts);
     let csv = "login,password\nnew@hill.example,{PLAIN}x\n";
-    let commands: [(&[&str], &str); 17] = [
+    let commands: [(&[&str], &str); 21] = [
         (&["init"], ""),
         (&["account", "add", "new@hill.example", "--no-password"], ""),
         (&["account", "add", "new@hill.example", "--password-stdin"], "words for new"),
@@ -35,6 +35,10 @@ fn every_command_that_changes_something_is_refused(kind: Kind) {
         (&["account", "remove", AGNES], ""),
         (&["account", "passwd", AGNES, "--password-stdin"], "words for agnes"),
         (&["account", "import", "-"], csv),
+        (&["account", "import", "--update", "--dry-run", "-"], csv),
+        (&["domain", "import", "-"], "domain\nnew.example\n"),
+        (&["domain", "alias", "import", "-"], "name,target\nnew.example,hill.example\n"),
+        (&["alias", "import", "--update", "-"], "address,targets\ninfo@hill.example,a@hill.example\n"),
         (&["domain", "add", "new.example"], ""),
         (&["domain", "set", "hill.example", "--disabled"], ""),
         (&["domain", "remove", "hill.example"], ""),

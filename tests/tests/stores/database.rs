@@ -2,7 +2,10 @@
 
 use mailauth_core::account::Password;
 use mailauth_core::config::DatabaseConfig;
-use mailauth_core::store::{AdminError, Administration, DomainRow, ImportSource, SqlStore, open_pooled, open_single};
+use mailauth_core::store::{
+    AccountChange, AccountRecord, AdminError, Administration, DomainRow, ImportMode, ImportSource, SqlStore,
+    open_pooled, open_single,
+};
 use mailauth_core::{AccountRow, Login, Secret, Services};
 use mailauth_tests::{Flavor, Kind, MariaDb, MariaDbDatabase, Postgres, PostgresDatabase, Scratch, Server};
 use std::io;
@@ -180,14 +183,15 @@ struct Listed<'r> {
     refused: Vec<(u64, AdminError)>,
 }
 
-impl ImportSource for Listed<'_> {
+impl ImportSource<AccountRecord> for Listed<'_> {
     fn rewind(&mut self) -> io::Result<()> {
         (self.next, self.refused) = (0, Vec::new());
         Ok(())
     }
 
-    fn next(&mut self) -> io::Result<Option<(u64, AccountRow)>> {
-        let row = self.rows.get(self.next).map(|row| (self.next as u64, row.clone()));
+    fn next(&mut self) -> io::Result<Option<(u64, AccountRecord)>> {
+        let record = |row: &AccountRow| AccountRecord { login: row.login.clone(), change: AccountChange::to(row) };
+        let row = self.rows.get(self.next).map(|row| (self.next as u64, record(row)));
         self.next += 1;
         Ok(row)
     }
@@ -205,7 +209,7 @@ impl ImportSource for Listed<'_> {
 /// Imports accounts, or returns the indexes of the refused ones, and why.
 pub fn import(store: &SqlStore, rows: &[AccountRow]) -> Result<(), Vec<(u64, AdminError)>> {
     let mut source = Listed { rows, next: 0, refused: Vec::new() };
-    let added = store.import(&mut source).expect("an import");
+    let added = store.import_accounts(&mut source, ImportMode::default(), &|_, _| None).expect("an import").added;
     if source.is_spoilt() {
         assert_eq!(added, 0);
         return Err(source.refused);

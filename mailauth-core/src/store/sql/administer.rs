@@ -6,17 +6,21 @@ mod domains;
 mod schema;
 
 pub(super) use accounts::{id, limit, password, services};
-pub(super) use aliases::AliasPlace;
+pub(super) use aliases::{AliasPlace, ensure_usable};
 
 use super::SqlStore;
 use super::columns::bytes;
+use super::import::{AccountImport, AliasDomainImport, AliasImport, DomainImport};
 use super::writer::Writer;
 use crate::account::{AccountRow, Login};
 use crate::store::administration::{
     AccountChange, AccountTimes, AdminError, AdminReport, Administration, AliasDomainRow, AliasRow, AliasTarget,
-    CharacterSet, DomainRow, ImportError, ImportSource, Renaming, SchemaChange, StoreReport,
+    CharacterSet, DomainRow, Renaming, SchemaChange, StoreReport,
 };
 use crate::store::driver::{DriverError, Refusal, Row};
+use crate::store::importing::{
+    AccountRecord, AliasDomainRecord, DomainRecord, ImportError, ImportMode, ImportSource, ImportSummary, JudgeAccount,
+};
 use crate::store::{Cursor, Page, StoreError};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -141,8 +145,37 @@ impl Administration for SqlStore {
         self.times_of_account(login)
     }
 
-    fn import(&self, source: &mut dyn ImportSource) -> Result<u64, ImportError> {
-        self.import_from(source)
+    fn import_accounts(
+        &self,
+        source: &mut dyn ImportSource<AccountRecord>,
+        mode: ImportMode,
+        judge: JudgeAccount<'_>,
+    ) -> Result<ImportSummary, ImportError> {
+        self.import_into(&|| AccountImport::new(self, mode, judge), source, mode)
+    }
+
+    fn import_domains(
+        &self,
+        source: &mut dyn ImportSource<DomainRecord>,
+        mode: ImportMode,
+    ) -> Result<ImportSummary, ImportError> {
+        self.import_into(&|| DomainImport { store: self, mode }, source, mode)
+    }
+
+    fn import_alias_domains(
+        &self,
+        source: &mut dyn ImportSource<AliasDomainRecord>,
+        mode: ImportMode,
+    ) -> Result<ImportSummary, ImportError> {
+        self.import_into(&|| AliasDomainImport { store: self, mode }, source, mode)
+    }
+
+    fn import_aliases(
+        &self,
+        source: &mut dyn ImportSource<AliasRow>,
+        mode: ImportMode,
+    ) -> Result<ImportSummary, ImportError> {
+        self.import_into(&|| AliasImport { store: self, mode }, source, mode)
     }
 
     fn each_alias(

@@ -28,18 +28,27 @@ impl SqlStore {
     }
 
     pub(in crate::store) fn row_of_alias_domain(&self, name: &str) -> Result<Option<AliasDomainRow>, StoreError> {
-        let asked = name.as_bytes();
         let found = self.read_by(Reading::Primary, |connection| {
             self.ensure_schema(connection)?;
-            let mut found = None;
-            connection.query(&self.statements.copied_alias_domain, &[Param::Text(asked)], &mut |row| {
-                if AliasDomainColumn::Name.is_text(row, asked) {
-                    found = Some(alias_domain(row));
-                }
-            })?;
-            Ok(found)
+            self.stored_alias_domain(connection, name)
         })?;
         found.transpose()
+    }
+
+    /// Returns the row of an alias domain over an open connection.
+    pub(in crate::store::sql) fn stored_alias_domain(
+        &self,
+        connection: &mut dyn Connection,
+        name: &str,
+    ) -> Result<Option<Result<AliasDomainRow, StoreError>>, DriverError> {
+        let asked = name.as_bytes();
+        let mut found = None;
+        connection.query(&self.statements.copied_alias_domain, &[Param::Text(asked)], &mut |row| {
+            if AliasDomainColumn::Name.is_text(row, asked) {
+                found = Some(alias_domain(row));
+            }
+        })?;
+        Ok(found)
     }
 
     pub(in crate::store) fn names_of_domain(&self, target: &str) -> Result<Vec<String>, StoreError> {
@@ -105,15 +114,7 @@ impl SqlStore {
 
     /// Adds alias domains.
     pub(in crate::store) fn insert_alias_domain(&self, writer: &mut Writer<'_>, row: &AliasDomainRow) -> Done<()> {
-        match self.query_standing(writer.reading(), &row.name)? {
-            None => {}
-            Some(Err(problem)) => return Ok(Err(problem.into())),
-            Some(Ok(DomainStanding { kind: DomainKind::AliasOf(_), .. })) => {
-                return Ok(Err(AdminError::Exists { what: "alias domain", name: row.name.clone() }));
-            }
-            Some(Ok(_)) => return Ok(Err(unfit(&row.name, OWN))),
-        }
-        if let Err(problem) = self.judge_target(writer, row)? {
+        if let Err(problem) = self.judge_new_alias_domain(writer.reading(), row)? {
             return Ok(Err(problem));
         }
         let values = [&row.name, &row.target].map(|text| Param::Text(text.as_bytes()));
@@ -127,8 +128,24 @@ impl SqlStore {
         }
     }
 
+    /// Makes sure that an alias domain of this name and target can be added.
+    pub(in crate::store) fn judge_new_alias_domain(
+        &self,
+        connection: &mut dyn Connection,
+        row: &AliasDomainRow,
+    ) -> Done<()> {
+        match self.query_standing(connection, &row.name)? {
+            None => self.judge_target(connection, row),
+            Some(Err(problem)) => Ok(Err(problem.into())),
+            Some(Ok(DomainStanding { kind: DomainKind::AliasOf(_), .. })) => {
+                Ok(Err(AdminError::Exists { what: "alias domain", name: row.name.clone() }))
+            }
+            Some(Ok(_)) => Ok(Err(unfit(&row.name, OWN))),
+        }
+    }
+
     pub(in crate::store) fn update_alias_domain(&self, writer: &mut Writer<'_>, row: &AliasDomainRow) -> Done<()> {
-        if let Err(problem) = self.judge_target(writer, row)? {
+        if let Err(problem) = self.judge_target(writer.reading(), row)? {
             return Ok(Err(problem));
         }
         let (name, target) = (Param::Text(row.name.as_bytes()), Param::Text(row.target.as_bytes()));
@@ -144,11 +161,11 @@ impl SqlStore {
 
     /// Makes sure that the target is a domain whose mail is kept here, so that no alias leads to another one or back to
     /// itself.
-    fn judge_target(&self, writer: &mut Writer<'_>, row: &AliasDomainRow) -> Done<()> {
+    pub(in crate::store) fn judge_target(&self, connection: &mut dyn Connection, row: &AliasDomainRow) -> Done<()> {
         if row.name == row.target {
             return Ok(Err(unfit(&row.name, "cannot be another name of itself")));
         }
-        let standing = match self.query_standing(writer.reading(), &row.target)? {
+        let standing = match self.query_standing(connection, &row.target)? {
             None => return Ok(Err(no_such("domain", &row.target))),
             Some(Err(problem)) => return Ok(Err(problem.into())),
             Some(Ok(standing)) => standing,

@@ -37,6 +37,8 @@ macro_rules! statements {
             pub add_some: [String; 3],
             /// Parts of a statement that finds which of several logins exist, in the same order.
             pub find_some: [String; 3],
+            /// Parts of a statement that returns the fields of [`Field::READ`] and the domain of several logins.
+            pub find_rows: [String; 3],
             /// Beginning of the change of an account, `UPDATE ... SET updated = now`, to which columns are added.
             pub set_account: String,
             /// End of the same statement, ` WHERE ...`, with the parameters `(login, login)`.
@@ -228,6 +230,11 @@ impl SqlStore {
             parameters: vec![ParameterKind::Login; 3],
         });
         all.push(StatementText {
+            name: "find_rows",
+            sql: self.sized(&self.statements.find_rows, 3).sql,
+            parameters: vec![ParameterKind::Login; 3],
+        });
+        all.push(StatementText {
             name: "set_account",
             sql: self.dialect().placeholders(&format!("{set_account}, {changed} = ?{of_account}")),
             parameters: vec![ParameterKind::Number, ParameterKind::Login, ParameterKind::Login],
@@ -404,6 +411,7 @@ impl Statements {
             add_accounts: kept(format!("{insert} {}", vec![values.as_str(); BATCH].join(", "))),
             add_some: [format!("{insert} "), values, String::new()],
             find_some: [format!("SELECT {written} FROM {table} WHERE {written} IN ("), "?".into(), ")".into()],
+            find_rows: [format!("SELECT {row} FROM {from} WHERE {login} IN ("), "?".into(), ")".into()],
             remove_account: kept(format!("DELETE FROM {table}{of_account}")),
             rename_account: kept(format!(
                 "UPDATE {table} SET {written} = ?, {of_domain} = ?, {} = {now}{of_account}",

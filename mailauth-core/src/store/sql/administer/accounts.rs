@@ -104,7 +104,7 @@ impl SqlStore {
     }
 
     /// Returns the column that `field` is written to.
-    fn writable(&self, field: Field) -> Result<&str, StoreError> {
+    pub(in crate::store::sql) fn writable(&self, field: Field) -> Result<&str, StoreError> {
         self.model.accounts.column(field).write.as_deref().ok_or_else(|| StoreError::Refused {
             place: self.hosts.place().to_owned(),
             reason: format!("the table model has no column to write {} to", field.name()),

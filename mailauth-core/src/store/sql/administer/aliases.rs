@@ -234,7 +234,7 @@ impl SqlStore {
 
 /// Checks that mail will be sent on by this alias: its address is spelled as it is looked up, and its targets are
 /// addresses.
-pub(super) fn ensure_usable(alias: &AliasRow) -> Result<(), StoreError> {
+pub(in crate::store::sql) fn ensure_usable(alias: &AliasRow) -> Result<(), StoreError> {
     let address = alias.address.as_str();
     match read_address(address, None) {
         Ok(stored) if stored == address => {}

@@ -3,7 +3,7 @@
 use super::accounts::limit;
 use super::{Done, no_such, some};
 use crate::store::administration::{AdminError, DomainRow};
-use crate::store::driver::{DriverError, Param, Refusal};
+use crate::store::driver::{Connection, DriverError, Param, Refusal};
 use crate::store::sql::alias_domains::unfit;
 use crate::store::sql::columns::{Column, DomainColumn};
 use crate::store::sql::reading::Reading;
@@ -25,19 +25,28 @@ impl SqlStore {
     }
 
     fn read_domain(&self, reading: Reading, name: &str) -> Result<Option<DomainRow>, StoreError> {
-        let asked = name.as_bytes();
         let found = self.read_by(reading, |connection| {
             self.ensure_schema(connection)?;
-            let mut found = None;
-            connection.query(&self.statements.whole_domain, &[Param::Text(asked)], &mut |row| {
-                // A collation may consider other names equal.
-                if DomainColumn::Name.is_text(row, asked) {
-                    found = Some(rows::domain(row));
-                }
-            })?;
-            Ok(found)
+            self.stored_domain(connection, name)
         })?;
         found.transpose()
+    }
+
+    /// Returns the row of a domain over an open connection.
+    pub(in crate::store::sql) fn stored_domain(
+        &self,
+        connection: &mut dyn Connection,
+        name: &str,
+    ) -> Result<Option<Result<DomainRow, StoreError>>, DriverError> {
+        let asked = name.as_bytes();
+        let mut found = None;
+        connection.query(&self.statements.whole_domain, &[Param::Text(asked)], &mut |row| {
+            // A collation may consider other names equal.
+            if DomainColumn::Name.is_text(row, asked) {
+                found = Some(rows::domain(row));
+            }
+        })?;
+        Ok(found)
     }
 
     pub(super) fn page_of_domains(
@@ -48,14 +57,9 @@ impl SqlStore {
         self.page_by_name(&self.statements.domain_page, DomainColumn::Name, rows::domain, after, limit)
     }
 
-    pub(super) fn insert_new_domain(&self, writer: &mut Writer<'_>, domain: &DomainRow) -> Done<()> {
-        let standing = self.query_standing(writer.reading(), &domain.name)?;
-        if let Some(Ok(DomainStanding { kind: DomainKind::AliasOf(other), .. })) = standing {
-            let problem = format!(
-                "is an alias domain of {other}; remove that first with 'mailauth domain alias remove {}'",
-                domain.name
-            );
-            return Ok(Err(unfit(&domain.name, &problem)));
+    pub(in crate::store::sql) fn insert_new_domain(&self, writer: &mut Writer<'_>, domain: &DomainRow) -> Done<()> {
+        if let Some(problem) = self.unfit_for_domain(writer.reading(), &domain.name)? {
+            return Ok(Err(problem));
         }
         match self.insert_domain(writer, domain) {
             Err(DriverError::Refused { kind: Refusal::Duplicate, .. }) => {
@@ -63,6 +67,19 @@ impl SqlStore {
             }
             done => done.map(Ok),
         }
+    }
+
+    /// Returns the reason why there cannot be a domain of this name, if that is so.
+    pub(in crate::store::sql) fn unfit_for_domain(
+        &self,
+        connection: &mut dyn Connection,
+        name: &str,
+    ) -> Result<Option<AdminError>, DriverError> {
+        let standing = self.query_standing(connection, name)?;
+        let Some(Ok(DomainStanding { kind: DomainKind::AliasOf(other), .. })) = standing else { return Ok(None) };
+        let problem =
+            format!("is an alias domain of {other}; remove that first with 'mailauth domain alias remove {name}'");
+        Ok(Some(unfit(name, &problem)))
     }
 
     pub(in crate::store::sql) fn insert_domain(
@@ -81,22 +98,22 @@ impl SqlStore {
         connection.execute(&self.statements.add_domain, &values).map(|_| ())
     }
 
-    /// Makes sure that the domain of accounts to be added exists.
+    /// Makes sure that the domain of accounts to be added exists. Returns true if it was added.
     pub(in crate::store::sql) fn ensure_domain(
         &self,
         connection: &mut Writer<'_>,
         name: &str,
-    ) -> Result<(), DriverError> {
+    ) -> Result<bool, DriverError> {
         if let Some(AdminError::Unfit { problem, .. }) = self.unfit_for_addresses(connection.reading(), name)? {
             return Err(DriverError::Refused { kind: Refusal::Unfit, reason: problem });
         }
         if name.is_empty() || self.query_standing(connection.reading(), name)?.is_some() {
-            return Ok(());
+            return Ok(false);
         }
-        self.insert_domain(connection, &DomainRow::new(name))
+        self.insert_domain(connection, &DomainRow::new(name)).map(|()| true)
     }
 
-    pub(super) fn update_domain(&self, writer: &mut Writer<'_>, domain: &DomainRow) -> Done<()> {
+    pub(in crate::store::sql) fn update_domain(&self, writer: &mut Writer<'_>, domain: &DomainRow) -> Done<()> {
         if domain.backup
             && let Some(problem) = self.unfit_for_backup(writer.reading(), &domain.name)?
         {

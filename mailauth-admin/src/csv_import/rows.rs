@@ -1,55 +1,47 @@
-//! Reading accounts from CSV, row by row.
+//! Reading CSV, row by row.
 
-use crate::account_columns::{self, apply};
-use crate::context::read_login;
-use crate::hash::read_stored;
+use super::CsvTable;
+use crate::account_columns::is_null;
 use crate::output::printable;
-use crate::switch;
+use crate::progress::Progress;
 use csv::{ByteRecord, Reader, ReaderBuilder};
-use mailauth_core::account::AccountRow;
-use mailauth_core::config::Config;
-use mailauth_core::store::AccountChange;
 use std::io::{self, Read};
-
-/// The columns, in the order of an export.
-pub(super) const COLUMNS: [&str; 12] = [
-    "login", "password", "uid", "gid", "home", "maildir", "quota", "services", "name", "options", "enabled", "receives",
-];
 
 /// Maximum number of bytes of a row.
 const MAX_ROW: usize = 1 << 20;
 
 /// The rows of a file.
-pub(super) struct Rows<'c, R> {
+pub struct Rows<'t, R, T> {
     reader: Reader<Lines<R>>,
     columns: Vec<&'static str>,
     record: ByteRecord,
-    config: &'c Config,
+    table: &'t T,
 }
 
-/// A row: an account, or all problems of the row.
-pub(super) struct Row {
+/// A row, or all its problems.
+pub struct Row<T> {
     /// Line on which it begins.
     pub line: u64,
-    pub account: Result<AccountRow, Vec<String>>,
+    pub record: Result<T, Vec<String>>,
 }
 
-impl<'c, R: Read> Rows<'c, R> {
+impl<'t, R: Read, T: CsvTable> Rows<'t, R, T> {
     /// Reads the header.
     ///
     /// # Errors
     /// Fails if the header is not valid. The kind [`io::ErrorKind::InvalidData`] is for errors in the content of the file.
-    pub(super) fn new(input: R, config: &'c Config) -> io::Result<Self> {
-        let mut reader = ReaderBuilder::new().flexible(true).from_reader(Lines::new(input));
-        let columns = read_header(reader.byte_headers().map_err(unread)?).map_err(invalid)?;
-        Ok(Rows { reader, columns, record: ByteRecord::new(), config })
+    pub fn new(input: R, table: &'t T, progress: Progress) -> io::Result<Self> {
+        let mut reader = ReaderBuilder::new().flexible(true).from_reader(Lines::new(input, progress));
+        let header = reader.byte_headers().map_err(unread)?;
+        let columns = read_header(header, T::COLUMNS, T::NEEDED).map_err(invalid)?;
+        Ok(Rows { reader, columns, record: ByteRecord::new(), table })
     }
 
     /// Returns the next row, or `None` after the last one.
     ///
     /// # Errors
     /// Fails if the row cannot be read, or is too long.
-    pub(super) fn next(&mut self) -> io::Result<Option<Row>> {
+    pub fn next(&mut self) -> io::Result<Option<Row<T::Record>>> {
         loop {
             if !self.reader.read_byte_record(&mut self.record).map_err(unread)? {
                 return Ok(None);
@@ -61,7 +53,7 @@ impl<'c, R: Read> Rows<'c, R> {
         }
         let begin = self.record.position().map_or(0, csv::Position::byte);
         let line = self.reader.get_mut().line_of(begin);
-        Ok(Some(Row { line, account: read_row(&self.record, &self.columns, self.config) }))
+        Ok(Some(Row { line, record: read_row(&self.record, &self.columns, self.table) }))
     }
 }
 
@@ -88,11 +80,12 @@ struct Lines<R> {
     counted: usize,
     /// Line of the next byte that is not counted.
     line: u64,
+    progress: Progress,
 }
 
 impl<R: Read> Lines<R> {
-    fn new(input: R) -> Self {
-        Lines { input, kept: Vec::new(), start: 0, counted: 0, line: 1 }
+    fn new(input: R, progress: Progress) -> Self {
+        Lines { input, kept: Vec::new(), start: 0, counted: 0, line: 1, progress }
     }
 
     /// Returns the line of the record that the reader found at `byte`. Records are asked about in their order.
@@ -116,6 +109,7 @@ impl<R: Read> Read for Lines<R> {
             return Err(invalid(what));
         }
         let count = self.input.read(buffer)?;
+        self.progress.advance(count as u64);
         self.kept.drain(..self.counted);
         self.start += self.counted as u64;
         self.counted = 0;
@@ -125,7 +119,11 @@ impl<R: Read> Read for Lines<R> {
 }
 
 /// Reads the column at each position.
-fn read_header(header: &ByteRecord) -> Result<Vec<&'static str>, String> {
+fn read_header(
+    header: &ByteRecord,
+    known: &'static [&'static str],
+    needed: &[&'static str],
+) -> Result<Vec<&'static str>, String> {
     let first = header.get(0).unwrap_or_default();
     if first.starts_with(b"\xff\xfe") || first.starts_with(b"\xfe\xff") {
         return Err("line 1: it is UTF-16; save it as CSV in UTF-8".to_owned());
@@ -138,28 +136,29 @@ fn read_header(header: &ByteRecord) -> Result<Vec<&'static str>, String> {
     for name in header {
         let name = String::from_utf8_lossy(name);
         let name = name.trim();
-        match COLUMNS.iter().find(|column| **column == name) {
-            None => problems.push(no_column(name)),
+        match known.iter().find(|column| **column == name) {
+            None => problems.push(no_column(name, known)),
             Some(known) if columns.contains(known) => {
                 problems.push(format!("line 1: the column {name} is there twice"))
             }
             Some(known) => columns.push(*known),
         }
     }
-    if !columns.contains(&"login") {
-        let all = COLUMNS.join(",");
-        problems
-            .push(format!("line 1: there is no column login; the first line has to name the columns, such as {all}"));
+    for missing in needed.iter().filter(|name| !columns.contains(name)) {
+        let all = known.join(",");
+        problems.push(format!(
+            "line 1: there is no column {missing}; the first line has to name the columns, such as {all}"
+        ));
     }
     if problems.is_empty() { Ok(columns) } else { Err(problems.join("\n")) }
 }
 
 /// Returns what is wrong with a name in the header that is not a column.
-fn no_column(name: &str) -> String {
-    let all = COLUMNS.join(",");
-    let hint = match COLUMNS.iter().find(|column| column.eq_ignore_ascii_case(name)) {
+fn no_column(name: &str, known: &[&str]) -> String {
+    let all = known.join(",");
+    let hint = match known.iter().find(|column| column.eq_ignore_ascii_case(name)) {
         Some(column) => format!("; write {column}, in lower case"),
-        None => COLUMNS
+        None => known
             .iter()
             .map(|column| (strsim::osa_distance(column, &name.to_lowercase()), column))
             .min()
@@ -169,8 +168,8 @@ fn no_column(name: &str) -> String {
     format!("line 1: there is no column {:?}; columns are {all}{hint}", printable(name))
 }
 
-/// Reads an account, or returns all problems of the row.
-fn read_row(record: &ByteRecord, columns: &[&'static str], config: &Config) -> Result<AccountRow, Vec<String>> {
+/// Reads a row, or returns all its problems.
+fn read_row<T: CsvTable>(record: &ByteRecord, columns: &[&'static str], table: &T) -> Result<T::Record, Vec<String>> {
     if record.len() != columns.len() {
         let (has, needs) = (record.len(), columns.len());
         let hint = if has > needs {
@@ -180,36 +179,72 @@ fn read_row(record: &ByteRecord, columns: &[&'static str], config: &Config) -> R
         };
         return Err(vec![format!("it has {has} values, but the header has {needs}; {hint}")]);
     }
-    let (mut problems, mut refused) = (Vec::new(), Vec::new());
-    let mut login = None;
-    let mut change = AccountChange::default();
-    for (name, value) in columns.iter().zip(record) {
-        let is_null = std::str::from_utf8(value).is_ok_and(|text| account_columns::is_null(name, text));
-        let value = if is_null { b"" } else { value };
-        let read = match *name {
-            "login" if is_null => Err("it is NULL, and every account needs a login; remove the row".to_owned()),
-            "login" => read_login(trim(value), config).map(|read| login = Some(read)),
-            "password" => read_stored(value, config).map(|read| change.password = Some(read)),
-            "enabled" => switch::parse(value).map(|read| change.enabled = Some(read)),
-            "receives" => switch::parse(value).map(|read| change.receives = Some(read)),
-            other => std::str::from_utf8(value)
-                .map_err(|_| "it is not UTF-8".to_owned())
-                .and_then(|text| account_columns::set(&mut change, other, text, config)),
-        };
-        if let Err(problem) = read {
-            problems.push(format!("{name}: {problem}"));
-            refused.push(*name);
+    let value = |(column, bytes): (&&'static str, _)| Value::new(column, bytes);
+    let values: Vec<_> = columns.iter().zip(record).map(value).collect();
+    table.read(&values)
+}
+
+/// A value of a row.
+pub struct Value<'r> {
+    /// Name of its column.
+    pub column: &'static str,
+    /// The value as it was written; empty if it is what databases print for an empty column.
+    pub bytes: &'r [u8],
+    /// True if it was such a word.
+    pub is_null: bool,
+}
+
+impl<'r> Value<'r> {
+    fn new(column: &'static str, bytes: &'r [u8]) -> Self {
+        let is_null = std::str::from_utf8(bytes).is_ok_and(|text| is_null(column, text));
+        Value { column, bytes: if is_null { b"" } else { bytes }, is_null }
+    }
+
+    /// Returns the text without white space at its ends.
+    pub fn text(&self) -> Result<&'r str, String> {
+        std::str::from_utf8(self.bytes).map(str::trim).map_err(|_| "it is not UTF-8".to_owned())
+    }
+
+    /// Returns the same for a column that cannot be empty.
+    pub fn key(&self) -> Result<&'r [u8], String> {
+        match self.is_null {
+            true => {
+                let column = self.column;
+                Err(format!("it is NULL, and every row needs a {column}; remove the row"))
+            }
+            false => Ok(trim(self.bytes)),
         }
     }
-    let Some(login) = login else { return Err(problems) };
-    let mut row = AccountRow::new(login);
-    apply(change, &mut row);
-    let never = config.mailbox.problems(&row).into_iter().filter(|never| !refused.contains(&never.column));
-    problems.extend(never.map(|never| format!("{} {}", never.column, never.problem)));
-    if problems.is_empty() { Ok(row) } else { Err(problems) }
 }
 
 /// Returns a text without white space at its ends; bytes that are not text are unchanged.
 fn trim(value: &[u8]) -> &[u8] {
     std::str::from_utf8(value).map_or(value, |text| text.trim().as_bytes())
+}
+
+/// Reads a text, a few bytes at a time. Returns the records, and all problems with their lines.
+#[cfg(test)]
+pub fn try_to_read<T: CsvTable>(table: &T, text: &[u8]) -> io::Result<(Vec<T::Record>, Vec<String>)> {
+    struct Drops<'t>(&'t [u8]);
+    impl Read for Drops<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let most = buffer.len().min(5);
+            self.0.read(&mut buffer[..most])
+        }
+    }
+    let (mut records, mut problems) = (Vec::new(), Vec::new());
+    let mut rows = Rows::new(Drops(text), table, Progress::hidden())?;
+    while let Some(row) = rows.next()? {
+        match row.record {
+            Ok(record) => records.push(record),
+            Err(all) => problems.extend(all.into_iter().map(|what| format!("{}: {what}", row.line))),
+        }
+    }
+    Ok((records, problems))
+}
+
+/// Reads a text with a valid header.
+#[cfg(test)]
+pub fn read_text<T: CsvTable>(table: &T, text: &str) -> (Vec<T::Record>, Vec<String>) {
+    try_to_read(table, text.as_bytes()).unwrap()
 }
