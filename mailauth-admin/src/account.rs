@@ -7,7 +7,7 @@ use crate::csv_import::Import;
 use crate::failure::{Exit, Failure};
 use crate::hash::{Storing, make_permitted, read_stored};
 use crate::listing::{INCOMPLETE, each_account};
-use crate::output::{List, ListRow, Sheet, json, remark, say, yes_no};
+use crate::output::{List, ListRow, Sheet, json, remark, say, say_in_colour, yes_no};
 use crate::proposed;
 use crate::quota::figures;
 use crate::stored_login::{self, Exact};
@@ -504,5 +504,5 @@ fn show(store: &SqlStore, login: &Login, as_json: bool, config: &Config) -> Resu
         sheet.line("updated", with_zone(&times.updated));
         sheet.line("password set", with_zone(&times.password_changed));
     }
-    say(sheet)
+    say_in_colour(&sheet)
 }

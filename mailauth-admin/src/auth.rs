@@ -1,8 +1,9 @@
 //! `mailauth auth`: tries a login and explains the answer.
 
+use crate::colour::Tone;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::{Sheet, json, say};
+use crate::output::{Sheet, json, say_in_colour};
 use crate::password_prompt;
 use crate::proposed;
 use crate::quota::figures;
@@ -174,7 +175,12 @@ impl Auth {
             return Ok(exit);
         }
         let mut sheet = Sheet::new();
-        sheet.line("answer", word);
+        let tone = match exit {
+            Exit::Yes => Tone::Good,
+            Exit::NotNow => Tone::Warning,
+            _ => Tone::Bad,
+        };
+        sheet.toned_line("answer", word, Some(tone));
         sheet.line("reason", format_args!("{reason} ({code})"));
         match here {
             Some(here) if here.answer == word => sheet.line("here", format_args!("{} ({})", here.reason, here.code)),
@@ -192,7 +198,7 @@ impl Auth {
             sheet.line("maildir", account.maildir.as_deref().unwrap_or_default());
             sheet.line("quota", figures::limits(account.quota.bytes, account.quota.messages));
         }
-        say(sheet)?;
+        say_in_colour(&sheet)?;
         Ok(exit)
     }
 }

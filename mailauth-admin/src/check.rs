@@ -11,8 +11,9 @@ mod rights;
 mod socket;
 
 use self::findings::{Finding, Findings, Remedy, State, hint, unopened};
+use crate::colour::Tone;
 use crate::failure::{Exit, Failure};
-use crate::output::{Table, json, say};
+use crate::output::{Mark, Table, json, say, say_in_colour};
 use crate::schema::{SORTS, sentence};
 use clap::Args;
 use mailauth_core::config::{Config, DatabaseUrl, HostPort, Origin};
@@ -78,14 +79,14 @@ impl Check {
         } else {
             let mut table = Table::new(["STATE", "WHAT", "FOUND"]);
             for finding in &findings {
-                let state = match finding.state {
-                    State::Ok => "ok",
-                    State::Degraded => "degraded",
-                    State::Down => "down",
+                let (state, tone) = match finding.state {
+                    State::Ok => ("ok", Tone::Good),
+                    State::Degraded => ("degraded", Tone::Warning),
+                    State::Down => ("down", Tone::Bad),
                 };
-                table.row([state, finding.what, &finding.text]);
+                table.marked_row([state, finding.what, &finding.text], Some(Mark(0, tone)));
             }
-            say(table)?;
+            say_in_colour(&table)?;
             for remedy in remedies {
                 say(format_args!("\n{}", remedy.script()))?;
             }

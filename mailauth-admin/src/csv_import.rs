@@ -99,7 +99,7 @@ impl Import {
             if self.file == Path::new("-") { "the standard input".into() } else { self.file.display().to_string() };
         let unread = |error: io::Error| unread(&shown, &error, mode);
         let file = open(&self.file).map_err(unread)?;
-        let mut source = Source::new(&file, &shown, table).map_err(unread)?;
+        let mut source = Source::new(&file, table).map_err(unread)?;
         let doubts = source.look_through().map_err(unread)?;
         let count = doubts.count();
         for doubt in doubts.lines().into_iter().take(MAX_WARNINGS) {
@@ -113,6 +113,7 @@ impl Import {
         }
         let before = store.writes_sent();
         let done = table.import(store, &mut source, mode);
+        source.hide_progress();
         let may_have_changed = match &done {
             Ok(_) => !source.is_spoilt(),
             Err(ImportError::Read(_)) => false,

@@ -5,7 +5,7 @@ use crate::csv_export::Export;
 use crate::csv_import::Import;
 use crate::failure::{Exit, Failure};
 use crate::listing::{INCOMPLETE, each_account, each_alias, each_domain};
-use crate::output::{List, ListRow, Sheet, json, remark, say, yes_no};
+use crate::output::{List, ListRow, Sheet, json, remark, say, say_in_colour, yes_no};
 use crate::quota::figures;
 use crate::{domain_alias, domain_csv, lookup, nearby, switch};
 use clap::{Args, Subcommand};
@@ -308,7 +308,7 @@ fn show(store: &SqlStore, domain: &DomainName, as_json: bool) -> Result<(), Fail
         }
         sheet.line("accounts", accounts);
         sheet.line("aliases", aliases);
-        say(sheet)?;
+        say_in_colour(&sheet)?;
     }
     unusable.complain(INCOMPLETE)
 }

@@ -13,6 +13,7 @@ mod auth;
 mod backup;
 mod cache;
 mod check;
+mod colour;
 mod compare;
 mod config;
 mod context;
@@ -46,7 +47,7 @@ mod throttle;
 mod try_out;
 mod validation;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 use context::Context;
 use failure::{Exit, Failure};
 use std::path::PathBuf;
@@ -66,6 +67,9 @@ struct Cli {
     /// Print results as JSON on the standard output, and errors as JSON on the standard error
     #[arg(long, global = true)]
     json: bool,
+    /// Use colour: auto (on a terminal, unless NO_COLOR is set), always or never
+    #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto, hide_default_value = true)]
+    color: ColorChoice,
     #[command(subcommand)]
     noun: Noun,
 }
@@ -140,10 +144,14 @@ pub fn run_program() -> ExitCode {
     if std::env::args_os().skip(1).take_while(|argument| argument != "--").any(|argument| argument == "--json") {
         output::speak_json();
     }
-    let cli = match Cli::try_parse() {
+    let color = colour::in_arguments(std::env::args_os().skip(1).filter_map(|argument| argument.into_string().ok()));
+    colour::choose(color);
+    let parsed = Cli::command().color(color).try_get_matches();
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
     };
+    colour::choose(cli.color);
     match run(cli) {
         Ok(exit) => exit.into(),
         Err(failure) => output::report(failure),

@@ -1,5 +1,6 @@
 //! Output: tables, named values, and JSON.
 
+use crate::colour::{Tone, is_on_stderr, is_on_stdout};
 use crate::failure::Failure;
 use crate::progress::aside;
 pub use mailauth_core::printable::printable;
@@ -34,6 +35,18 @@ pub fn say(text: impl Display) -> Result<(), Failure> {
     print(lines.join("\n"))
 }
 
+/// Text that can be printed in colour.
+pub trait Painted: Display {
+    /// Returns the text in colour.
+    fn painted(&self) -> String;
+}
+
+/// Prints a text, in colour if the terminal takes it.
+pub fn say_in_colour(text: &impl Painted) -> Result<(), Failure> {
+    // The parts of the text are printable already.
+    if is_on_stdout() { print(text.painted()) } else { say(text) }
+}
+
 fn print(text: impl Display) -> Result<(), Failure> {
     aside(|| {
         let mut out = io::stdout().lock();
@@ -45,7 +58,7 @@ fn print(text: impl Display) -> Result<(), Failure> {
 /// Writes a remark to the standard error, ignoring errors; in JSON, `{"warning": ...}` or `{"note": ...}` on one line.
 pub fn remark(text: impl Display) {
     let text = text.to_string();
-    let line = if speaks_json() { as_remark(&text).to_string() } else { format!("mailauth: {}", printable(&text)) };
+    let line = if speaks_json() { as_remark(&text).to_string() } else { as_line(&text, Tone::Name) };
     let _ = aside(|| writeln!(io::stderr().lock(), "{line}"));
 }
 
@@ -56,9 +69,24 @@ pub fn report(Failure { exit, message }: Failure) -> ExitCode {
         let error = serde_json::json!({ "error": message, "answer": exit.answer(), "exit": exit.code() });
         let _ = writeln!(io::stderr().lock(), "{error}");
     } else {
-        message.lines().for_each(remark);
+        for line in message.lines() {
+            let _ = writeln!(io::stderr().lock(), "{}", as_line(line, Tone::Bad));
+        }
     }
     exit.into()
+}
+
+/// Returns a line for people, which begins with the name of this program in this tone.
+fn as_line(text: &str, tone: Tone) -> String {
+    let text = printable(text);
+    if !is_on_stderr() {
+        return format!("mailauth: {text}");
+    }
+    let name = tone.paint("mailauth:");
+    match text.strip_prefix("warning:") {
+        Some(rest) => format!("{name} {}{rest}", Tone::Warning.paint("warning:")),
+        None => format!("{name} {text}"),
+    }
 }
 
 fn as_remark(text: &str) -> serde_json::Value {
@@ -79,19 +107,30 @@ fn as_json(value: &impl Serialize) -> Result<String, Failure> {
         .map_err(|error| Failure::not_now(format!("the output cannot be written as JSON: {error}")))
 }
 
+/// Column of a row that is printed in a tone.
+#[derive(Clone, Copy)]
+pub struct Mark(pub usize, pub Tone);
+
 /// Columns under their titles, two spaces apart.
 pub struct Table<const N: usize> {
     rows: Vec<[String; N]>,
+    marks: Vec<Option<Mark>>,
 }
 
 impl<const N: usize> Table<N> {
     pub fn new(titles: [&str; N]) -> Self {
-        Table { rows: vec![titles.map(str::to_owned)] }
+        Table { rows: vec![titles.map(str::to_owned)], marks: vec![None] }
     }
 
     /// Adds a row, with control characters escaped.
     pub fn row(&mut self, cells: [&str; N]) {
+        self.marked_row(cells, None);
+    }
+
+    /// Adds a row of which one column may be printed in a tone.
+    pub fn marked_row(&mut self, cells: [&str; N], mark: Option<Mark>) {
         self.rows.push(cells.map(|cell| printable(cell).into_owned()));
+        self.marks.push(mark);
     }
 }
 
@@ -105,12 +144,36 @@ impl<const N: usize> Display for Table<N> {
     }
 }
 
+impl<const N: usize> Painted for Table<N> {
+    fn painted(&self) -> String {
+        let widths = widths(&self.rows);
+        let line = |(index, (row, mark)): (usize, (&[String; N], &Option<Mark>))| match index {
+            0 => Tone::Name.paint(&padded(row, widths)),
+            _ => painted_row(row, widths, *mark),
+        };
+        self.rows.iter().zip(&self.marks).enumerate().map(line).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// Returns a row with one column in a tone.
+fn painted_row<const N: usize>(row: &[String; N], widths: [usize; N], mark: Option<Mark>) -> String {
+    let Some(Mark(column, tone)) = mark else { return padded(row, widths) };
+    let line = row.iter().zip(widths).enumerate().map(|(index, (cell, width))| {
+        let space = " ".repeat(width.saturating_sub(cell.chars().count()) + 2);
+        if index == column { tone.paint(cell) + &space } else { format!("{cell}{space}") }
+    });
+    line.collect::<String>().trim_end().to_owned()
+}
+
 /// Returns the width of the widest cell of each column.
-fn widths<const N: usize>(rows: &[[String; N]]) -> [usize; N] {
-    let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    std::array::from_fn(width)
+fn widths<'r, const N: usize>(rows: impl IntoIterator<Item = &'r [String; N]>) -> [usize; N] {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    widths
 }
 
 fn padded<const N: usize>(row: &[String; N], widths: [usize; N]) -> String {
@@ -124,14 +187,20 @@ const MEASURED: usize = 1000;
 /// A row of a list that may be too long to be held in memory: its cells in a table, and its form in JSON.
 pub trait ListRow<const N: usize>: Serialize {
     fn cells(&self) -> [Cow<'_, str>; N];
+
+    /// Returns the column that is printed in a tone.
+    fn mark(&self) -> Option<Mark> {
+        None
+    }
 }
 
 /// A list that is printed while it is read.
 pub struct List<const N: usize> {
     out: BufWriter<StdoutLock<'static>>,
     as_json: bool,
+    has_colour: bool,
     /// The first rows of a table, until its widths are known.
-    first: Vec<[String; N]>,
+    first: Vec<([String; N], Option<Mark>)>,
     widths: Option<[usize; N]>,
     begun: bool,
 }
@@ -140,7 +209,8 @@ impl<const N: usize> List<N> {
     /// Begins a table with these titles, or an array in JSON.
     pub fn new(titles: [&str; N], as_json: bool) -> Self {
         let out = BufWriter::new(io::stdout().lock());
-        List { out, as_json, first: vec![titles.map(str::to_owned)], widths: None, begun: false }
+        let first = vec![(titles.map(str::to_owned), None)];
+        List { out, as_json, has_colour: is_on_stdout(), first, widths: None, begun: false }
     }
 
     pub fn add(&mut self, row: &impl ListRow<N>) -> Result<(), Failure> {
@@ -150,18 +220,22 @@ impl<const N: usize> List<N> {
             return Ok(write!(self.out, "{before}\n  {text}")?);
         }
         let cells = row.cells().map(|cell| printable(&cell).into_owned());
+        let mark = row.mark().filter(|_| self.has_colour);
         if let Some(widths) = self.widths {
-            return Ok(writeln!(self.out, "{}", padded(&cells, widths))?);
+            return Ok(writeln!(self.out, "{}", painted_row(&cells, widths, mark))?);
         }
-        self.first.push(cells);
+        self.first.push((cells, mark));
         if self.first.len() > MEASURED { self.print_first() } else { Ok(()) }
     }
 
     fn print_first(&mut self) -> Result<(), Failure> {
-        let widths = widths(&self.first);
+        let first = std::mem::take(&mut self.first);
+        let widths = widths(first.iter().map(|(row, _)| row));
         self.widths = Some(widths);
-        for row in std::mem::take(&mut self.first) {
-            writeln!(self.out, "{}", padded(&row, widths))?;
+        for (index, (row, mark)) in first.iter().enumerate() {
+            let line = painted_row(row, widths, *mark);
+            let line = if index == 0 && self.has_colour { Tone::Name.paint(&line) } else { line };
+            writeln!(self.out, "{line}")?;
         }
         Ok(())
     }
@@ -178,7 +252,7 @@ impl<const N: usize> List<N> {
 }
 
 /// Names and values, one pair on each line.
-pub struct Sheet(Vec<(&'static str, String)>);
+pub struct Sheet(Vec<(&'static str, String, Option<Tone>)>);
 
 impl Sheet {
     pub fn new() -> Self {
@@ -187,18 +261,38 @@ impl Sheet {
 
     /// Adds a line, with control characters escaped.
     pub fn line(&mut self, name: &'static str, value: impl Display) {
-        self.0.push((name, printable(&value.to_string()).into_owned()));
+        self.toned_line(name, value, None);
+    }
+
+    /// Adds a line whose value may be printed in a tone.
+    pub fn toned_line(&mut self, name: &'static str, value: impl Display, tone: Option<Tone>) {
+        self.0.push((name, printable(&value.to_string()).into_owned(), tone));
+    }
+
+    fn lines(&self, line: impl Fn(String, &str, Option<Tone>) -> String) -> String {
+        let width = self.0.iter().map(|(name, ..)| name.chars().count()).max().unwrap_or(0);
+        let line = |(name, value, tone): &(&str, String, Option<Tone>)| {
+            line(format!("{name:<width$}"), value, *tone).trim_end().to_owned()
+        };
+        self.0.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 }
 
 impl Display for Sheet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = self.0.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-        for (index, (name, value)) in self.0.iter().enumerate() {
-            let line = format!("{name:<width$}  {value}");
-            write!(f, "{}{}", if index == 0 { "" } else { "\n" }, line.trim_end())?;
-        }
-        Ok(())
+        f.write_str(&self.lines(|name, value, _| format!("{name}  {value}")))
+    }
+}
+
+impl Painted for Sheet {
+    fn painted(&self) -> String {
+        self.lines(|name, value, tone| {
+            if value.is_empty() {
+                return Tone::Name.paint(name.trim_end());
+            }
+            let value = tone.map_or_else(|| value.to_owned(), |tone| tone.paint(value));
+            format!("{}  {value}", Tone::Name.paint(&name))
+        })
     }
 }
 
@@ -218,6 +312,20 @@ mod tests {
         table.row(["b@x", "", ""]);
         let lines = ["LOGIN             NAME  X", "anna@example.org  Änna  1", "b@x"];
         assert_eq!(table.to_string(), lines.join("\n"));
+    }
+
+    #[test]
+    fn colour_changes_neither_words_nor_columns() {
+        let mut table = Table::new(["STATE", "WHAT"]);
+        table.marked_row(["ok", "a"], Some(Mark(0, Tone::Good)));
+        table.marked_row(["degraded", "b"], Some(Mark(0, Tone::Warning)));
+        let mut sheet = Sheet::new();
+        sheet.toned_line("answer", "no", Some(Tone::Bad));
+        sheet.line("reason", "");
+        let plain = |painted: String| anstream::adapter::strip_str(&painted).to_string();
+        assert_eq!(plain(table.painted()), table.to_string());
+        assert_eq!(table.painted().lines().nth(1), Some("\u{1b}[32mok\u{1b}[0m        a"));
+        assert_eq!(plain(sheet.painted()), sheet.to_string());
     }
 
     #[test]

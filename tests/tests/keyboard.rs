@@ -1,8 +1,11 @@
 //! Interactive use of the command: typing errors, formats of numbers and times, lists, and errors for programs.
 
+use mailauth_tests::people::many;
 use mailauth_tests::people::{ANNA, CHEAP_HASH, PASSWORD};
-use mailauth_tests::{Accounts, Kind, ended, on_each_database};
+use mailauth_tests::{Accounts, Kind, ended, on_a_terminal, on_each_database, program};
 use serde_json::Value;
+use std::fs;
+use std::process::Command;
 
 on_each_database!(
     a_mistyped_name_gets_a_suggestion,
@@ -233,4 +236,77 @@ fn a_quota_without_a_unit_is_warned_about_with_its_line() {
     assert!(said.contains("write 1024M if megabytes are meant") && !said.contains(":3:"), "{said}");
     let shown = json(accounts.admin(&["account", "show", "carla@example.org", "--json"], "").as_bytes());
     assert_eq!((&shown["quota_bytes"], &shown["quota_messages"]), (&Value::Null, &1000.into()));
+}
+
+/// Runs the command on a terminal of its own.
+fn terminal(
+    accounts: &Accounts,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+    dialogue: &[(&str, &str)],
+) -> String {
+    let mut command = Command::new("setsid");
+    command.args(["--ctty", "--wait"]).arg(program("mailauth"));
+    command.arg("--config").arg(accounts.config_path()).args(arguments);
+    command.env("TERM", "xterm").env_remove("NO_COLOR").envs(environment.iter().copied());
+    on_a_terminal(command, dialogue).1
+}
+
+#[test]
+fn long_work_shows_its_progress_and_leaves_the_terminal_clean() {
+    const COUNT: usize = 40_000;
+    let accounts = Accounts::empty(Kind::Sqlite);
+    let file = accounts.folder().join("many.csv");
+    // With quotas large enough to cause no warning.
+    fs::write(&file, many(COUNT).replace("S,7C", "0000000S,7C")).expect("a file");
+    let import = ["account", "import", file.to_str().expect("its name")];
+    // Ctrl-C, once there is a bar.
+    let shown = terminal(&accounts, &import, &[], &[(" ", "\x03")]);
+    assert!(shown.contains("checking ") && shown.contains(" left"), "{shown:?}");
+    assert!(shown.ends_with("\r\x1b[K"), "the line is clean when the next program writes: {shown:?}");
+    assert_eq!(told(&accounts, &["account", "list"], 0).lines().count(), 1, "nothing was imported");
+    for (environment, option) in [(&[("TERM", "dumb")][..], &[][..]), (&[], &["--json"][..])] {
+        let shown = terminal(&accounts, &[&import[..], &["--dry-run"], option].concat(), environment, &[]);
+        assert!(!shown.contains('\x1b') && shown.contains("would import 40000"), "{shown:?}");
+    }
+    let output = accounts.try_admin(&[&import[..], &["--dry-run"]].concat(), "");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "not in a pipe");
+    let shown = terminal(&accounts, &import, &[], &[]);
+    assert!(shown.contains("importing ") && shown.ends_with("\x1b[2Kimported 40000 accounts\r\n"), "{shown:?}");
+}
+
+#[test]
+fn colour_is_on_terminals_only_and_the_words_say_the_same() {
+    let accounts = accounts(Kind::Sqlite);
+    let plain = |shown: &str| {
+        let mut parts = shown.split('\x1b');
+        let first = parts.next().unwrap_or_default().to_owned();
+        let rest = parts.map(|part| part.split_once('m').map_or(part, |(_, text)| text)).collect::<String>();
+        (first + &rest).replace("\r\n", "\n")
+    };
+    let unknown = ["account", "show", "nobody@example.org"];
+    for (arguments, painted) in [
+        (&["check"][..], "\x1b[32mok\x1b[0m  "),
+        (&["quota", "report"], "\x1b[1mLOGIN"),
+        (&["account", "show", ANNA], "\x1b[1mlogin"),
+        (&unknown, "\x1b[1m\x1b[31mmailauth:\x1b[0m no such account"),
+    ] {
+        let piped = accounts.try_admin(arguments, "");
+        let piped = [&piped.stdout[..], &piped.stderr].map(String::from_utf8_lossy).concat();
+        assert!(!piped.contains('\x1b'), "{piped:?}");
+        let shown = terminal(&accounts, arguments, &[], &[]);
+        assert!(shown.contains(painted), "{shown:?}");
+        assert_eq!(plain(&shown), piped);
+        for (environment, option) in [(&[("NO_COLOR", "1")][..], "auto"), (&[], "never")] {
+            let shown = terminal(&accounts, &[arguments, &["--color", option]].concat(), environment, &[]);
+            assert_eq!(shown.replace("\r\n", "\n"), piped);
+        }
+        let forced = accounts.try_admin(&[&["--color", "always"], arguments].concat(), "");
+        let forced = [&forced.stdout[..], &forced.stderr].map(String::from_utf8_lossy).concat();
+        assert!(forced.contains(painted), "{forced:?}");
+    }
+    let wrong = ended(&accounts.try_admin(&["chek", "--color", "always"], ""), 2);
+    assert!(wrong.contains("\x1b["), "errors in the command line too: {wrong:?}");
+    let auth = terminal(&accounts, &["auth", ANNA], &[], &[("Password for anna@example.org: ", "wrong\r")]);
+    assert!(auth.contains("\x1b[1m\x1b[31mno\x1b[0m"), "{auth:?}");
 }

@@ -98,6 +98,7 @@ fn the_commands_that_try_prints_work_until_it_is_interrupted() {
 fn on_a_terminal(config: &Path, arguments: &[&str], dialogue: &[(&str, &str)]) -> (Option<i32>, String, bool) {
     let mut command = Command::new("setsid");
     command.args(["--ctty", "--wait"]).arg(program("mailauth")).arg("--config").arg(config).args(arguments);
+    command.env("NO_COLOR", "1");
     mailauth_tests::on_a_terminal(command, dialogue)
 }
 

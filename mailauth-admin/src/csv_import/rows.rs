@@ -37,6 +37,11 @@ impl<'t, R: Read, T: CsvTable> Rows<'t, R, T> {
         Ok(Rows { reader, columns, record: ByteRecord::new(), table })
     }
 
+    /// Ends the display of progress.
+    pub fn hide_progress(&mut self) {
+        self.reader.get_mut().progress = Progress::hidden();
+    }
+
     /// Returns the next row, or `None` after the last one.
     ///
     /// # Errors

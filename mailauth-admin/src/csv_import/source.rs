@@ -86,7 +86,6 @@ impl Notices {
 /// The rows of a file.
 pub struct Source<'f, T> {
     file: &'f File,
-    shown: &'f str,
     table: &'f T,
     rows: Rows<'f, &'f File, T>,
     pub problems: Problems,
@@ -99,29 +98,28 @@ pub struct Source<'f, T> {
 }
 
 /// Returns the rows of a file, from its beginning.
-fn rows<'f, T: CsvTable>(
-    mut file: &'f File,
-    work: &str,
-    shown: &str,
-    table: &'f T,
-) -> io::Result<Rows<'f, &'f File, T>> {
+fn rows<'f, T: CsvTable>(mut file: &'f File, work: &'static str, table: &'f T) -> io::Result<Rows<'f, &'f File, T>> {
     file.rewind()?;
-    let progress = Progress::of_bytes(format!("{work} {shown}"), file.metadata()?.len());
+    let progress = Progress::of_bytes(work, file.metadata()?.len());
     Rows::new(file, table, progress)
 }
 
 impl<'f, T: CsvTable> Source<'f, T> {
-    pub fn new(file: &'f File, shown: &'f str, table: &'f T) -> io::Result<Self> {
+    pub fn new(file: &'f File, table: &'f T) -> io::Result<Self> {
         Ok(Source {
             file,
-            shown,
             table,
-            rows: rows(file, "checking", shown, table)?,
+            rows: rows(file, "checking", table)?,
             problems: Problems::default(),
             notices: Notices::default(),
             repeating: BTreeSet::new(),
             refused_by_database: 0,
         })
+    }
+
+    /// Ends the display of progress.
+    pub fn hide_progress(&mut self) {
+        self.rows.hide_progress();
     }
 
     /// Returns true if some rows were not tried.
@@ -147,7 +145,7 @@ impl<'f, T: CsvTable> Source<'f, T> {
             }
         }
         if let Some(mut repeated) = keys.into_repeated() {
-            self.rows = rows(self.file, "checking", self.shown, self.table)?;
+            self.rows = rows(self.file, "checking", self.table)?;
             while let Some(Row { line, record }) = self.rows.next()? {
                 if let Ok(record) = record
                     && let key = T::key(&record)
@@ -167,7 +165,7 @@ impl<'f, T: CsvTable> Source<'f, T> {
 
 impl<T: CsvTable> ImportSource<T::Record> for Source<'_, T> {
     fn rewind(&mut self) -> io::Result<()> {
-        self.rows = rows(self.file, "importing", self.shown, self.table)?;
+        self.rows = rows(self.file, "importing", self.table)?;
         Ok(())
     }
 

@@ -5,10 +5,11 @@ use super::show::look;
 use super::sorted::Sorted;
 use super::target::{All, Mailbox, finish};
 use super::work::{for_each, processors};
+use crate::colour::Tone;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::listing::Complaints;
-use crate::output::{List, ListRow};
+use crate::output::{List, ListRow, Mark};
 use clap::Args;
 use mailauth_core::delivery::warnings::percent;
 use mailauth_core::quota::{Limits, QuotaError, Usage};
@@ -82,7 +83,18 @@ impl Report {
     }
 }
 
+/// Percentage from which a mailbox is nearly full.
+const NEARLY_FULL: u64 = 90;
+
 impl ListRow<6> for MailboxLine {
+    fn mark(&self) -> Option<Mark> {
+        self.percent.map(|percent| match percent {
+            0..NEARLY_FULL => Mark(1, Tone::Good),
+            NEARLY_FULL..100 => Mark(1, Tone::Warning),
+            _ => Mark(1, Tone::Bad),
+        })
+    }
+
     fn cells(&self) -> [Cow<'_, str>; 6] {
         let (percent, bar) = match self.percent {
             Some(percent) => (format!("{percent} %"), bar(percent)),

@@ -30,6 +30,8 @@ pub(crate) struct Dialect {
     pub(crate) as_text: &'static str,
     /// Clause of an `INSERT` that updates the existing row with the same key `{}` instead.
     pub(crate) or_update: &'static str,
+    /// Expression in that clause for the new value of the column `{}`.
+    pub(crate) new_value: &'static str,
     /// Expression in that clause for the sum of the existing row's column `{old}` and the new row's `{column}`, at most
     /// 2^63 - 1.
     pub(crate) added: &'static str,

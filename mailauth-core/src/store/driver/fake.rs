@@ -51,6 +51,7 @@ static DIALECT: Dialect = Dialect {
     login_parts: None,
     as_text: "{}",
     or_update: "",
+    new_value: "{}",
     added: "",
     table_exists: "",
     lock: "",

@@ -528,6 +528,7 @@ mod tests {
             login_parts: None,
             as_text: "{}",
             or_update: "",
+            new_value: "{}",
             added: "",
             table_exists: "",
             lock: "",

@@ -44,6 +44,7 @@ pub(in crate::store) static DIALECT: Dialect = Dialect {
     login_parts: None,
     as_text: "CAST({} AS CHAR)",
     or_update: "ON DUPLICATE KEY UPDATE",
+    new_value: "VALUES({})",
     added: "CAST(LEAST(CAST({old} AS DECIMAL(30)) + VALUES({column}), 9223372036854775807) AS SIGNED)",
     table_exists: "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?",
     lock: "DO GET_LOCK('mailauth schema', 3600)",

@@ -51,6 +51,7 @@ pub(in crate::store) static DIALECT: Dialect = Dialect {
     login_parts: Some(["regexp_replace({}, '@[^@]*$', '')", "substring({} from '[^@]*$')"]),
     as_text: "CAST({} AS TEXT)",
     or_update: "ON CONFLICT ({}) DO UPDATE SET",
+    new_value: "excluded.{}",
     added: "CAST(LEAST(CAST({old} AS NUMERIC) + excluded.{column}, 9223372036854775807) AS BIGINT)",
     table_exists: "SELECT CASE WHEN to_regclass(?::text) IS NULL THEN 0 ELSE 1 END",
     // An arbitrary number that no other program is likely to use: the letters "mailauth".

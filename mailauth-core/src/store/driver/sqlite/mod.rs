@@ -35,6 +35,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
     ]),
     as_text: "CAST({} AS TEXT)",
     or_update: "ON CONFLICT ({}) DO UPDATE SET",
+    new_value: "excluded.{}",
     // A sum that overflows an integer becomes a float, and the cast turns that into the largest integer.
     added: "CAST({old} + excluded.{column} AS INTEGER)",
     table_exists: "SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table' AND name = ?",

@@ -54,7 +54,7 @@ impl SqlStore {
         let services: Vec<_> = accounts.clone().map(|account| services(&account.services)).collect();
         let mut values = Vec::with_capacity(accounts.len() * (INSERTED.len() + 1));
         for (account, services) in accounts.clone().zip(&services) {
-            values.extend(inserted(account, services.as_deref()));
+            values.extend(inserted(account, services.as_deref(), !account.password.0.is_empty()));
         }
         let statements = &self.statements;
         match accounts.len() {
@@ -96,9 +96,13 @@ pub(super) fn exists(login: &Login) -> AdminError {
 }
 
 /// Returns the parameters that add an account.
-fn inserted<'a>(account: &'a AccountRow, services: Option<&'a str>) -> impl Iterator<Item = Param<'a>> {
+pub(super) fn inserted<'a>(
+    account: &'a AccountRow,
+    services: Option<&'a str>,
+    has_new_password: bool,
+) -> impl Iterator<Item = Param<'a>> {
     let values = INSERTED.into_iter().map(move |field| value(account, field, services));
-    values.chain([Param::Int((!account.password.0.is_empty()).into())])
+    values.chain([Param::Int(has_new_password.into())])
 }
 
 /// Returns the value of a column as it is written.

@@ -9,7 +9,7 @@ use crate::store::driver::{Cell, Connection, DriverError, Param, Refusal, Statem
 use crate::store::importing::{AccountRecord, ImportMode, JudgeAccount};
 use crate::store::sql::SqlStore;
 use crate::store::sql::administer::{Done, services};
-use crate::store::sql::import::account_rows::{exists, value};
+use crate::store::sql::import::account_rows::{exists, inserted, value};
 use crate::store::sql::rows;
 use crate::store::sql::statements::INSERTED;
 use crate::store::sql::writer::Writer;
@@ -35,10 +35,12 @@ pub(in crate::store::sql) struct AccountImport<'a> {
 pub(in crate::store::sql) struct Account {
     row: AccountRow,
     columns: Columns,
+    /// False if the row exists and cannot be read.
+    is_whole: bool,
 }
 
 /// Columns of an account that the source has: one bit for each of [`INSERTED`].
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Columns(usize);
 
 impl Columns {
@@ -66,6 +68,9 @@ impl Columns {
         INSERTED.into_iter().enumerate().filter(move |(index, _)| self.0 & 1 << index != 0).map(|(_, field)| field)
     }
 }
+
+/// An account that exists, and the columns that have another value.
+type Changing<'s> = (&'s Account, &'s [&'static str]);
 
 type Found = BTreeMap<Vec<u8>, Result<AccountRow, Unusable>>;
 
@@ -127,10 +132,14 @@ impl<'a> AccountImport<'a> {
         }
         if is_new {
             let refused = self.look_at_domain(connection, &row.login, pass)?;
-            return Ok(refused.map_or_else(|| Ok(Step::Add(Account { row, columns })), Err));
+            return Ok(refused.map_or_else(|| Ok(Step::Add(Account { row, columns, is_whole: true })), Err));
         }
         let names = if known.is_some() { changed } else { columns.fields().map(Field::name).collect() };
-        Ok(Ok(if names.is_empty() { Step::Keep } else { Step::Change(Account { row, columns }, names) }))
+        Ok(Ok(if names.is_empty() {
+            Step::Keep
+        } else {
+            Step::Change(Account { row, columns, is_whole: known.is_some() }, names)
+        }))
     }
 
     /// Returns the reason why the domain of a new account cannot have it, if that is so.
@@ -172,41 +181,67 @@ impl<'a> AccountImport<'a> {
         Ok(())
     }
 
-    /// Writes the columns of an account that exists.
-    fn update(&self, writer: &mut Writer<'_>, account: &Account, changed: &[&'static str]) -> Done<()> {
-        let statement = match self.statement(account.columns) {
-            Ok(statement) => statement,
+    /// Writes these columns of accounts that exist, with one statement. It would add an account that was removed in the
+    /// meantime, as if the removal had come first.
+    fn change_many(&self, writer: &mut Writer<'_>, columns: Columns, accounts: &[Changing<'_>]) -> Done<()> {
+        let end = match self.or_update(columns) {
+            Ok(end) => end,
             Err(error) => return Ok(Err(error.into())),
         };
-        let row = &account.row;
-        let list = services(&row.services);
-        let login = Param::Text(row.login.as_str().as_bytes());
-        let mut values: Vec<_> = account.columns.fields().map(|field| value(row, field, list.as_deref())).collect();
-        if account.columns.fields().any(|field| field == Field::Password) {
-            values.push(Param::Int(changed.contains(&"password").into()));
+        let lists: Vec<_> = accounts.iter().map(|(account, _)| services(&account.row.services)).collect();
+        let mut values = Vec::with_capacity(accounts.len() * (INSERTED.len() + 1));
+        for ((account, changed), list) in accounts.iter().zip(&lists) {
+            values.extend(inserted(&account.row, list.as_deref(), changed.contains(&"password")));
         }
-        values.extend([login; 2]);
-        Ok(match writer.execute(&statement, &values)? {
-            // It was removed in the meantime.
-            0 => Err(AdminError::NoSuch { what: "account", name: row.login.to_string() }),
-            _ => Ok(()),
-        })
+        let [begin, each, _] = &self.store.statements.add_some;
+        let statement = self.store.sized(&[begin.clone(), each.clone(), end], accounts.len());
+        writer.execute(&statement, &values)?;
+        Ok(Ok(()))
     }
 
-    /// Returns the statement that writes these columns. Each set of columns has its own slot behind those of the
-    /// statements that are always kept.
-    fn statement(&self, columns: Columns) -> Result<Statement, StoreError> {
-        let mut sql = self.store.statements.set_account.clone();
+    /// Returns the clause by which rows that exist get the new values of these columns.
+    fn or_update(&self, columns: Columns) -> Result<String, StoreError> {
+        let dialect = self.store.dialect();
+        let new = |column: &str| dialect.new_value.replace("{}", column);
+        let mut sets = vec![format!("{} = {}", self.store.writable(Field::Updated)?, dialect.now)];
         for field in columns.fields() {
-            sql.push_str(&format!(", {} = ?", self.store.writable(field)?));
+            let column = self.store.writable(field)?;
+            sets.push(format!("{column} = {}", new(column)));
         }
         if columns.fields().any(|field| field == Field::Password) {
-            let time = self.store.writable(Field::PasswordChanged)?;
-            sql.push_str(&format!(", {time} = CASE WHEN ? = 1 THEN {} ELSE {time} END", self.store.dialect().now));
+            let (table, time) = (&self.store.model.accounts.table, self.store.writable(Field::PasswordChanged)?);
+            sets.push(format!("{time} = COALESCE({}, {table}.{time})", new(time)));
         }
-        sql.push_str(&self.store.statements.of_account);
-        let slot = Some(self.store.statements.count() + columns.0);
-        Ok(Statement { slot, sql: self.store.dialect().placeholders(&sql) })
+        let clause = dialect.or_update.replace("{}", self.store.writable(Field::Login)?);
+        Ok(format!(" {clause} {}", sets.join(", ")))
+    }
+
+    /// Writes the columns of an account whose other columns cannot be read.
+    fn correct(&self, writer: &mut Writer<'_>, account: &Account) -> Done<()> {
+        let store = self.store;
+        let mut sql = store.statements.set_account.clone();
+        let list = services(&account.row.services);
+        let mut values = Vec::new();
+        for field in account.columns.fields() {
+            match store.writable(field) {
+                Ok(column) => sql.push_str(&format!(", {column} = ?")),
+                Err(error) => return Ok(Err(error.into())),
+            }
+            if field == Field::Password
+                && let Ok(time) = store.writable(Field::PasswordChanged)
+            {
+                sql.push_str(&format!(", {time} = {}", store.dialect().now));
+            }
+            values.push(value(&account.row, field, list.as_deref()));
+        }
+        sql.push_str(&store.statements.of_account);
+        values.extend([Param::Text(account.row.login.as_str().as_bytes()); 2]);
+        let statement = Statement { slot: None, sql: store.dialect().placeholders(&sql) };
+        Ok(match writer.execute(&statement, &values)? {
+            // It was removed in the meantime.
+            0 => Err(AdminError::NoSuch { what: "account", name: account.row.login.to_string() }),
+            _ => Ok(()),
+        })
     }
 }
 
@@ -225,7 +260,7 @@ impl ImportTable for AccountImport<'_> {
             let add = |AccountRecord { login, change }: AccountRecord| {
                 let mut row = AccountRow::new(login);
                 change.apply(&mut row);
-                Ok(Step::Add(Account { row, columns: Columns(0) }))
+                Ok(Step::Add(Account { row, columns: Columns(0), is_whole: true }))
             };
             return Ok(records.into_iter().map(add).collect());
         }
@@ -246,18 +281,28 @@ impl ImportTable for AccountImport<'_> {
 
     fn carry_out(&mut self, writer: &mut Writer<'_>, steps: &[&Step<Account>]) -> Done<()> {
         let mut new = Vec::with_capacity(steps.len());
+        // The rows of a file have the same columns.
+        let mut changing: BTreeMap<Columns, Vec<Changing<'_>>> = BTreeMap::new();
         for step in steps {
             match step {
                 Step::Add(account) => {
                     self.ensure_domain(writer, account.row.login.domain())?;
                     new.push(&account.row);
                 }
-                Step::Change(account, changed) => {
-                    if let Err(problem) = self.update(writer, account, changed)? {
+                Step::Change(account, changed) if account.is_whole => {
+                    changing.entry(account.columns).or_default().push((account, changed));
+                }
+                Step::Change(account, _) => {
+                    if let Err(problem) = self.correct(writer, account)? {
                         return Ok(Err(problem));
                     }
                 }
                 Step::Keep => {}
+            }
+        }
+        for (columns, accounts) in changing {
+            if let Err(problem) = self.change_many(writer, columns, &accounts)? {
+                return Ok(Err(problem));
             }
         }
         if !new.is_empty() {
