@@ -254,6 +254,7 @@ fn a_restart_refuses_no_login_and_ends_no_session() {
     let machine = Machine::with_courier();
     machine.install();
     restarts::refuse_no_login(&machine);
+    restarts::wait_for_a_correction(&machine);
 }
 
 #[test]

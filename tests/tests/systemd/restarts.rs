@@ -3,7 +3,7 @@
 use super::machine::{ANNA, CONFIG, Machine};
 use mailauth_tests::imap::Imap;
 use mailauth_tests::people::PASSWORD;
-use mailauth_tests::{Asked, Load, Verdict, output_with_input, run_with_input};
+use mailauth_tests::{Asked, Load, Verdict, eventually, output_with_input, run_with_input};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -73,6 +73,21 @@ pub fn refuse_no_login(machine: &Machine) {
     assert!(machine.journal("-o cat").matches("ready socket=").count() > RESTARTS);
     assert_eq!(booted.property("courier-imap", "MainPID"), imap);
     assert_eq!(session.command("NOOP").pop().expect("an answer"), "OK NOOP completed");
+}
+
+/// Asserts that a login waits while a mistake in the configuration keeps the daemon from starting.
+pub fn wait_for_a_correction(machine: &Machine) {
+    let booted = &machine.booted;
+    let page = booted.shell(&format!("cat {CONFIG}"));
+    booted.write(CONFIG, "[nonsense]\n");
+    booted.shell("systemctl restart mailauth-courier 2>/dev/null || true");
+    std::thread::scope(|scope| {
+        let login = scope.spawn(|| machine.imap_login(ANNA, PASSWORD));
+        eventually("more starts", LIMIT, || machine.journal("-o cat").matches("no such section").count() > 2);
+        assert!(!login.is_finished(), "it waits: {}", log(machine));
+        booted.write(CONFIG, &page);
+        assert_eq!(login.join().expect("no panic"), "OK LOGIN Ok.", "{}", log(machine));
+    });
 }
 
 /// Repeats `act` until the end, and counts.
