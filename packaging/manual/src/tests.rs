@@ -293,6 +293,12 @@ fn zsh_and_fish_accept_their_completions() {
     assert!(output.status.success() && output.stderr.is_empty(), "{}", said(&output));
     let text = fs::read_to_string(completions.join("zsh/_mailauth")).expect("a file");
     assert!(text.starts_with("#compdef mailauth") && text.contains("argon2id"));
+    let script = format!(
+        "autoload -Uz compinit && compinit -D -u && source {} && print -r -- $_comps[mailauth]",
+        completions.join("zsh/_mailauth").display()
+    );
+    let output = run(Command::new("zsh").args(["-fc", &script]).env("HOME", folder.path()));
+    assert_eq!(said(&output).trim(), "_mailauth");
     // Part of fish, but not of the package that tests/run unpacks.
     let seen = "function __fish_seen_subcommand_from; for word in (commandline -opc); contains -- $word $argv; and return; \
                 end; return 1; end";
