@@ -131,7 +131,12 @@ fn words(line: &str) -> Vec<String> {
         match letter {
             '"' => quoted = !quoted,
             ' ' if !quoted => words.push(String::new()),
-            '<' | '>' | '(' if !quoted && words.last().is_some_and(String::is_empty) => break,
+            // Also that of another descriptor, as in 3<.
+            '<' | '>' if !quoted => {
+                words.pop();
+                break;
+            }
+            '(' if !quoted && words.last().is_some_and(String::is_empty) => break,
             letter => words.last_mut().expect("a word").push(letter),
         }
     }
