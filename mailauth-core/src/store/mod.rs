@@ -18,6 +18,8 @@ mod importing;
 mod jitter;
 mod open;
 mod pools;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod server_login;
 #[cfg(feature = "sqlite")]
 pub mod snapshot;
 mod sql;
@@ -38,6 +40,8 @@ pub use importing::{
 };
 pub use open::{OpenError, open_pooled, open_single};
 pub use pools::{PoolStore, PoolUse};
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub use server_login::{ServerLogin, ServerLoginError};
 pub use sql::{ParameterKind, Respelt, SqlStore, StatementPlan, StatementText, TablePlan};
 pub use standing::{DomainKind, DomainStanding};
 pub use state::{HostState, Role, SnapshotState, StoreState};

@@ -53,7 +53,7 @@ fn store(config: &DatabaseConfig, hosts: Hosts, is_command: bool) -> SqlStore {
 }
 
 /// Returns one driver for each host. Panics of a driver become errors.
-fn drivers(config: &DatabaseConfig) -> Result<Vec<Arc<dyn Driver>>, OpenError> {
+pub(super) fn drivers(config: &DatabaseConfig) -> Result<Vec<Arc<dyn Driver>>, OpenError> {
     let guard = |driver| Arc::new(Guarded(driver)) as Arc<dyn Driver>;
     Ok(bare_drivers(config)?.into_iter().map(guard).collect())
 }

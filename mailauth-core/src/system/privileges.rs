@@ -79,6 +79,25 @@ pub fn acting_as<T: Send>(uid: u32, gid: u32, work: impl FnOnce() -> io::Result<
     })
 }
 
+/// Runs `work` on a thread whose effective user is `uid`, which is the user that servers of unix sockets see. The process
+/// must be root, and the work short: that user can send signals to this process meanwhile.
+///
+/// # Errors
+/// Fails if no thread can be started, or the user cannot be set.
+pub fn with_effective_user<T: Send>(uid: u32, work: impl FnOnce() -> T + Send) -> io::Result<T> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().spawn_scoped(scope, || {
+            // SAFETY: the arguments are numbers. The system call changes the calling thread only, while the library's
+            // function changes all threads; the thread ends with `work`.
+            if unsafe { libc::syscall(libc::SYS_setresuid, -1, uid, -1) } != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            Ok(work())
+        })?;
+        thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread that acts as another user has failed")))
+    })
+}
+
 /// Gives up this thread's rights to files. Only the ids for files change: with the other ids, that user could send
 /// signals to this process.
 fn give_up_for_files(uid: u32, gid: u32) -> io::Result<()> {
