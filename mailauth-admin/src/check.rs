@@ -13,7 +13,7 @@ mod socket;
 use self::findings::{Finding, Findings, Remedy, State, hint, unopened};
 use crate::colour::Tone;
 use crate::failure::{Exit, Failure};
-use crate::output::{Mark, Table, json, say, say_in_colour};
+use crate::output::{Mark, Table, json, say, say_in_colour, speaks_json};
 use crate::schema::{SORTS, sentence};
 use clap::Args;
 use mailauth_core::config::{Config, DatabaseUrl, HostPort, Origin};
@@ -56,6 +56,11 @@ struct ReportJson<'a> {
 }
 
 impl Check {
+    /// Returns the check without options.
+    pub fn usual() -> Self {
+        Check { json: speaks_json(), all: false, plugin: plugin::Plugin::default() }
+    }
+
     pub fn run(self, file: Option<&Path>) -> Result<Exit, Failure> {
         if self.plugin.plugin {
             return self.plugin.run(file);

@@ -39,6 +39,7 @@ mod proposed;
 mod quota;
 mod recipient;
 mod schema;
+mod setup;
 mod spool;
 mod status;
 mod stored_login;
@@ -106,6 +107,7 @@ enum Noun {
     /// Sizes of mailboxes and their limits
     #[command(subcommand)]
     Quota(quota::Verb),
+    Setup(setup::Setup),
     Deliver(deliver::Deliver),
     Auth(auth::Auth),
     Hash(hash::Hash),
@@ -182,6 +184,7 @@ fn run(Cli { config, noun, .. }: Cli) -> Result<Exit, Failure> {
     let as_daemon = || Context::load_as_daemon(config.as_deref());
     match noun {
         Noun::Init => init::run(&context()?),
+        Noun::Setup(setup) => setup.run(config.as_deref()),
         Noun::Domain(verb) => verb.run(&context()?),
         Noun::Account(verb) => verb.run(&context()?),
         Noun::Alias(verb) => verb.run(&context()?),

@@ -27,7 +27,7 @@ use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 /// Options of the plugin.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub(super) struct Plugin {
     /// Be a monitoring plugin, for Nagios, Icinga or monit: print one line and performance data about the daemon
     ///
