@@ -16,7 +16,7 @@ pub enum Verb {
 ///
 /// The output is a configuration file with the same meaning. Values that follow from others, such as [database] tls from the
 /// place of the server, and keys without a value are in comments. Files with passwords are named, and not read. The daemon uses
-/// a changed file after a reload; [password] and most others apply to a command at once.
+/// a changed file after a reload.
 ///
 /// If the file has mistakes, all of them are reported, and the keys that they concern are marked.
 ///
