@@ -35,7 +35,10 @@ fn the_sample_has_every_key_in_the_same_order_with_its_default() {
         let written = effective(&format!("[{section}]\n{line}\n"));
         let read = written.keys.iter().find(|key| key.section == *section && key.name == *name).unwrap();
         match key.from {
-            ValueOrigin::Default if key.value.is_some() => assert_eq!(read.value, key.value, "[{section}] {line}"),
+            // The sample has an example of a quota, whose default is none.
+            ValueOrigin::Default if key.value.is_some() && name != "quota" => {
+                assert_eq!(read.value, key.value, "[{section}] {line}")
+            }
             _ => {}
         }
         // [admin] and some others need further keys.
