@@ -14,7 +14,7 @@ use toml_edit::{DocumentMut, Item, Table, Value};
 use zeroize::Zeroizing;
 
 /// The file of the Debian package. As long as it is unchanged, its values are defaults that nobody has chosen.
-const PACKAGED: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/debian/mailauth.toml"));
+const PACKAGED: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/packaged.toml"));
 
 /// First line of a new file.
 const HEAD: &str =

@@ -15,25 +15,23 @@ use std::process::{Command, Stdio};
 /// The daemon's unit, whose name decides whether the units have to be written.
 const DAEMON: &str = "mailauth-courier.service";
 
-/// The units of the packages.
-const UNITS: [(&str, &str); 2] = [
-    (DAEMON, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/systemd/mailauth-courier.service"))),
+/// The units of the packages, in the folder of which `units` is a link. The sockets stay open while the daemon restarts.
+const UNITS: [(&str, &str); 3] = [
+    (DAEMON, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/units/mailauth-courier.service"))),
+    (SOCKET, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/units/mailauth-courier.socket"))),
     (
         "mailauth-mailboxes.service",
-        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/systemd/mailauth-mailboxes.service")),
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/units/mailauth-mailboxes.service")),
     ),
 ];
 
 /// The addition to Courier's unit, by which its servers use the daemon.
 const COURIER: (&str, &str) = (
     "courier-authdaemon.service.d/mailauth.conf",
-    include_str!(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../packaging/systemd/courier-authdaemon.service.d/mailauth.conf"
-    )),
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/units/courier-authdaemon.service.d/mailauth.conf")),
 );
 
-/// Socket of the packages. Units that are written here do without it: the daemon makes its sockets itself.
+/// The unit with the daemon's sockets.
 const SOCKET: &str = "mailauth-courier.socket";
 
 /// Where units of an administrator are.
@@ -72,11 +70,11 @@ impl Services {
             })?;
             work.commands.push("systemctl daemon-reload".to_owned());
         }
-        let is_new = !work.files.is_empty();
         if configuration.is_changed() && says("is-active", DAEMON) {
             work.commands.push(format!("systemctl restart {DAEMON}"));
         }
-        let has_socket = says("cat", SOCKET);
+        let is_new = !work.files.is_empty();
+        let has_socket = is_new || says("cat", SOCKET);
         let wanted = [Some(SOCKET).filter(|_| has_socket), Some(DAEMON)].into_iter().flatten();
         let missing: Vec<_> =
             wanted.filter(|unit| is_new || !says("is-enabled", unit) || !says("is-active", unit)).collect();
@@ -98,9 +96,6 @@ impl Services {
         let programs = folders.find(|folder| folder.join("mailauth-courier").is_file())?;
         let has_group = matches!(system_ids::group("courier"), Ok(Some(_)));
         let for_here = |text: &str| {
-            let text = text.replace(&format!("{SOCKET} "), "");
-            let lines = text.lines().filter(|line| !line.contains(SOCKET));
-            let text: String = lines.map(|line| format!("{line}\n")).collect();
             let text = text.replace("/usr/sbin/mailauth-", &format!("{}/mailauth-", programs.display()));
             let text = text.replace("/etc/mailauth/mailauth.toml", &configuration.path.display().to_string());
             if has_group { text } else { text.replace("Group=courier\n", "Group=mailauth\n") }

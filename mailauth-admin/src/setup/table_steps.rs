@@ -19,8 +19,8 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-const MYSQL_GRANTS: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../schema/grants.mysql.sql"));
-const POSTGRES_GRANTS: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../schema/grants.postgres.sql"));
+const MYSQL_GRANTS: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/schema/grants.mysql.sql"));
+const POSTGRES_GRANTS: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/schema/grants.postgres.sql"));
 
 /// Roles of those files whose rights a daemon has.
 const ROLES: [&str; 3] = ["mailauth_reader", "mailauth_password", "mailauth_delivery"];
