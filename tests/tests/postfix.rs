@@ -140,7 +140,8 @@ fn smtp_logins_are_answered_yes_no_and_not_now() {
     eventually("an outage", LIMIT, || login(&site.machine.socket(), ANNA, PASSWORD).word() == "CLOSED");
     site.has_answer(454, not_now);
     assert!(site.sample_says(PASSWORD).contains("generic failure"));
-    booted.shell("systemctl stop mailauth-courier");
+    // A login would start the service again while its socket is open.
+    booted.shell("systemctl stop mailauth-courier.socket mailauth-courier");
     site.has_answer(454, not_now);
     assert!(site.log().contains("cannot connect to Courier authdaemond: No such file or directory"), "{}", site.log());
 
