@@ -327,37 +327,6 @@ fn the_throttle_can_be_disabled_and_networks_exempted() {
     assert!(logs_in(&exempt, Some(AWAY), ANNA, PASSWORD));
 }
 
-/// Returns the expression for fail2ban in docs/monitoring.md.
-fn failregex() -> String {
-    let page = include_str!("../../docs/monitoring.md");
-    let line = page.lines().find_map(|line| line.trim_start().strip_prefix("failregex = "));
-    line.expect("a filter in docs/monitoring.md").to_owned()
-}
-
-#[test]
-fn fail2ban_finds_the_client_of_each_refusal_only() {
-    let accounts = accounts();
-    let server = server(&accounts, "delay = \"0s\"");
-    assert!(logs_in(&server, Some(HOME), ANNA, PASSWORD));
-    guess(&server, Some(AWAY), ANNA, 25);
-    attempt(&server, Some("2001:db8::5"), "x\" client=\"192.0.2.99\" omitted=0", "wrong");
-    attempt(&server, Some("203.0.113.6"), "bob@example.org\" client=\"192.0.2.99", "wrong");
-    guess(&server, None, ANNA, 1);
-    server.wait_for_log("203.0.113.6");
-    let script = "import re, sys\n\
-                  failregex = re.compile(sys.argv[1].replace('<HOST>', r'(?P<host>[0-9a-fA-F:.]+)'))\n\
-                  lines = open(sys.argv[2]).read().splitlines()\n\
-                  print(' '.join(m['host'] for m in map(failregex.search, lines) if m))";
-    let log = server.config_path().with_file_name("log");
-    let mut python = Command::new("python3");
-    let found = run_with_input(python.args(["-c", script, &failregex()]).arg(log), "");
-    let hosts: Vec<&str> = found.split_whitespace().collect();
-    assert_eq!(hosts.iter().filter(|host| **host == AWAY).count(), 25, "{hosts:?}\n{}", server.log());
-    assert_eq!(hosts.len(), 27, "{hosts:?}");
-    assert!(hosts.contains(&"2001:db8::5") && hosts.contains(&"203.0.113.6"), "{hosts:?}");
-    assert!(server.log().contains("reason=\"throttled\""));
-}
-
 #[test]
 fn a_damaged_file_is_reported_and_counting_starts_again() {
     let accounts = accounts();

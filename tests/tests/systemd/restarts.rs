@@ -57,6 +57,9 @@ pub fn refuse_no_login(machine: &Machine) {
                 booted.shell("systemctl restart mailauth-courier");
             }
             watch.wait_for_right(Asked::Read, 10, Instant::now(), LIMIT);
+            // Courier's imapd takes five seconds to refuse a password, which may be longer than all restarts.
+            let asked = || counts.iter().all(|count| count.load(Ordering::SeqCst) > 1);
+            eventually("two logins of each kind", LIMIT, asked);
         })
     });
     let counts = counts.map(AtomicUsize::into_inner);
