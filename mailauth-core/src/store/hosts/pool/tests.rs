@@ -129,14 +129,20 @@ fn a_full_server_is_live_and_asked_again_at_growing_intervals() {
     let [_, (fake, pool)] = pools();
     pool.read(touch).unwrap();
     fake.full.store(true, Ordering::SeqCst);
+    // Long enough to run at the same time on a busy machine too.
+    let work = || {
+        pool.read(|connection| {
+            std::thread::sleep(Duration::from_millis(5));
+            touch(connection)
+        })
+    };
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(3) {
         std::thread::scope(|scope| {
             for _ in 0..8 {
-                scope.spawn(|| pool.read(touch).unwrap());
+                scope.spawn(|| work().unwrap());
             }
         });
-        std::thread::sleep(Duration::from_millis(1));
     }
     assert!(pool.serves() && pool.state().live && pool.state().full);
     let asked = fake.connects.load(Ordering::SeqCst);
