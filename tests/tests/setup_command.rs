@@ -206,7 +206,7 @@ fn a_host_is_set_up_by_options_and_the_second_run_changes_nothing() {
 #[test]
 fn six_questions_and_a_confirmation_lead_to_a_login() {
     let host = Host::new();
-    // The file of the package, whose values nobody has chosen.
+    // The unchanged file of the package.
     fs::create_dir(host.path("/etc/mailauth")).expect("a folder");
     let packaged = include_str!("../../packaging/debian/mailauth.toml");
     fs::write(host.path(CONFIG), packaged).expect("a file");

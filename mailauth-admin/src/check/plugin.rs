@@ -142,7 +142,7 @@ fn ask(daemon: &Client, deadline: Instant) -> Asked {
 pub(crate) fn refuse(error: &clap::Error) -> Exit {
     let text = error.to_string();
     let text = text.trim_start_matches("error: ").lines().next().unwrap_or_default().to_owned();
-    // If the output is closed, there is nobody to tell.
+    // If the output is closed, the failure cannot be reported.
     let _ = writeln!(io::stdout().lock(), "{}", Report::of(Level::Unknown, text));
     Level::Unknown.exit()
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use toml_edit::{DocumentMut, Item, Table, Value};
 use zeroize::Zeroizing;
 
-/// The file of the Debian package. As long as it is unchanged, its values are defaults that nobody has chosen.
+/// The file of the Debian package. As long as it is unchanged, its values are defaults, not choices of the administrator.
 const PACKAGED: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/packaged.toml"));
 
 /// First line of a new file.

@@ -30,8 +30,8 @@ impl Questions {
         self.terminal.is_some()
     }
 
-    /// Asks a question, again after an invalid answer. An empty answer is `default`. If nobody can be asked, the answer is
-    /// `default`, or `None` if there is no default.
+    /// Asks a question, again after an invalid answer. An empty answer is `default`. Without a terminal, or with
+    /// `--yes`, the answer is `default`, or `None` if there is no default.
     pub fn ask<T>(
         &self,
         question: &str,

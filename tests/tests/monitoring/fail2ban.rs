@@ -75,7 +75,7 @@ fn fail2ban_bans_clients_that_guess_and_no_others() {
     let accounts = Accounts::empty(Kind::Sqlite).with(&people(Path::new("/var/mail")));
     let server = Mailauth::configured(|socket| config(&accounts, socket));
     let guilty = provoke(server.socket());
-    // Then the database is gone: nobody can be refused.
+    // Then the database is gone, and no login can be refused.
     let gone = config(&accounts, server.socket()).replace("mail.db", "gone.db");
     fs::write(server.config_path(), gone).expect("the configuration");
     server.reload();
