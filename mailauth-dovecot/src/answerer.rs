@@ -49,13 +49,7 @@ pub trait Waiter: Send {
 
 /// Decides the questions of conversations.
 pub trait Answerer: Send + Sync {
-    /// Answers `ask` if that is possible at once, without waiting for a database and without hashing. Otherwise returns
-    /// the question.
-    ///
-    /// # Errors
-    /// Returns `ask` if it has to go to [`Answerer::answer`].
-    fn answer_at_once(&self, ask: Ask) -> Result<Told, Ask>;
-
-    /// Answers `ask` on another thread.
-    fn answer(&self, ask: Ask, waiter: Box<dyn Waiter>);
+    /// Returns the answer to `ask` if it is known at once, without waiting for a database and without hashing.
+    /// Otherwise calls `waiter` once, and tells that the answer later, on another thread.
+    fn answer(&self, ask: Ask, waiter: &mut dyn FnMut() -> Box<dyn Waiter>) -> Option<Told>;
 }
