@@ -16,6 +16,8 @@ pub enum Action {
     SendAt(Instant, Zeroizing<Vec<u8>>),
     /// To answer this question by [`Conversation::told`].
     Ask(QuestionNumber, Ask),
+    /// The same, once all bytes so far have been sent: for the next part of an answer that may be long.
+    AskWhenSent(QuestionNumber, Ask),
     /// To drop the question, whose answer is not wanted any more.
     Forget(QuestionNumber),
     /// To close the connection at once. The text is for the log.
@@ -37,12 +39,14 @@ pub trait Conversation: Send {
     /// Takes the answer to a question, or `None` if it cannot be known.
     fn told(&mut self, number: QuestionNumber, told: Option<Told>, actions: &mut Vec<Action>);
 
-    /// Returns the number of requests in flight. While it is large, no more is read.
+    /// Returns the number of requests in flight: those that are being decided, and refusals that are held until their
+    /// time. While it is large, no more is read.
     fn in_flight(&self) -> usize;
 
-    /// Returns the time at which [`Conversation::expire`] is to be called, if there is one: an unfinished exchange ends.
+    /// Returns the time at which [`Conversation::expire`] is to be called, if there is one: a refusal is due, or an
+    /// unfinished exchange ends. It may change with each call of another function.
     fn expiry(&self) -> Option<Instant>;
 
-    /// Ends exchanges that have expired.
+    /// Sends refusals that are due, and ends exchanges that have expired.
     fn expire(&mut self, now: Instant, actions: &mut Vec<Action>);
 }

@@ -6,3 +6,14 @@
 
 pub mod answerer;
 pub mod conversation;
+mod finished_logins;
+mod login;
+mod lookup;
+pub mod mechanism;
+pub mod protocol;
+mod settings;
+
+pub use finished_logins::FinishedLogins;
+pub use login::LoginConversation;
+pub use lookup::LookupConversation;
+pub use settings::{NoRandomNumbers, Settings};

@@ -1,0 +1,193 @@
+//! Logins that succeeded and whose mail process has not asked for the account yet.
+//!
+//! A login process of Dovecot passes its process id, the id of its request and the cookie of its connection to a mail
+//! process, which is started for the login and asks for the account by REQUEST. Each login is given out once.
+
+use crate::settings::Cookie;
+use mailauth_core::account::Account;
+use mailauth_core::sync::Mutex;
+use std::collections::VecDeque;
+use std::collections::hash_map::{Entry, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Time for which a login is kept.
+pub(crate) const KEPT: Duration = Duration::from_secs(150);
+
+/// Maximum number of logins that are kept for one connection. Of more, the oldest are dropped.
+const MAX_KEPT: usize = 10_000;
+
+/// The login connections of one server process, with the logins that succeeded on them. Shared by the conversations
+/// with login processes and with mail processes.
+#[derive(Debug, Default)]
+pub struct FinishedLogins {
+    connections: Mutex<HashMap<u32, Connection>>,
+}
+
+#[derive(Debug)]
+struct Connection {
+    cookie: Cookie,
+    logins: HashMap<u32, FinishedLogin>,
+    /// The ids of the logins, oldest first. Some may have been taken since.
+    ages: VecDeque<(Instant, u32)>,
+}
+
+/// A login that succeeded.
+#[derive(Debug)]
+pub(crate) struct FinishedLogin {
+    /// The account.
+    pub account: Box<Account>,
+    /// Name of the mechanism.
+    pub mechanism: &'static str,
+    /// Whether the names of settings are those of Dovecot 2.4.
+    pub is_2_4: bool,
+    /// Time of the answer.
+    pub at: Instant,
+}
+
+/// A login connection. Its logins are dropped with it.
+#[derive(Debug)]
+pub(crate) struct LoginConnection {
+    registry: Arc<FinishedLogins>,
+    cpid: u32,
+}
+
+impl FinishedLogins {
+    /// Begins a login connection. Returns `None` if there is one with this process id.
+    pub(crate) fn open(self: &Arc<Self>, cpid: u32, cookie: &Cookie) -> Option<LoginConnection> {
+        match self.connections.lock().entry(cpid) {
+            Entry::Occupied(_) => return None,
+            Entry::Vacant(place) => {
+                let cookie = cookie.clone();
+                place.insert(Connection { cookie, logins: HashMap::new(), ages: VecDeque::new() });
+            }
+        }
+        Some(LoginConnection { registry: Arc::clone(self), cpid })
+    }
+
+    /// Takes the login with this process id and id, once, if the cookie is that of its connection.
+    pub(crate) fn take(&self, cpid: u32, id: u32, cookie: &[u8], now: Instant) -> Option<FinishedLogin> {
+        let mut connections = self.connections.lock();
+        let connection = connections.get_mut(&cpid).filter(|connection| connection.cookie.matches(cookie))?;
+        let login = connection.logins.remove(&id)?;
+        (now.saturating_duration_since(login.at) < KEPT).then_some(login)
+    }
+}
+
+impl LoginConnection {
+    /// Keeps a login.
+    pub fn keep(&self, id: u32, login: FinishedLogin) {
+        self.with(|connection| {
+            connection.drop_older(login.at);
+            connection.ages.push_back((login.at, id));
+            connection.logins.insert(id, login);
+        });
+    }
+
+    /// Drops a login, because it was cancelled or its id is used again.
+    pub fn drop_login(&self, id: u32) {
+        self.with(|connection| drop(connection.logins.remove(&id)));
+    }
+
+    /// Drops the logins that have expired. Returns the time at which the next one does.
+    pub fn expire(&self, now: Instant) -> Option<Instant> {
+        self.with(|connection| {
+            connection.drop_older(now);
+            connection.ages.front().map(|(at, _)| *at + KEPT)
+        })?
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut Connection) -> T) -> Option<T> {
+        self.registry.connections.lock().get_mut(&self.cpid).map(change)
+    }
+}
+
+impl Drop for LoginConnection {
+    fn drop(&mut self) {
+        self.registry.connections.lock().remove(&self.cpid);
+    }
+}
+
+impl Connection {
+    fn drop_older(&mut self, now: Instant) {
+        while let Some((at, id)) = self.ages.front().copied() {
+            if now.saturating_duration_since(at) < KEPT && self.ages.len() < MAX_KEPT {
+                return;
+            }
+            self.ages.pop_front();
+            // The id may have been used again since.
+            if self.logins.get(&id).is_some_and(|login| login.at == at) {
+                self.logins.remove(&id);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mailauth_core::Login;
+    use mailauth_core::quota::Limits;
+
+    fn login(at: Instant) -> FinishedLogin {
+        let account = Account {
+            login: Login::parse(b"anna@example.org", None).unwrap(),
+            uid: 5000,
+            gid: 5000,
+            home: "/var/mail/anna".into(),
+            maildir: None,
+            quota: Limits::NONE,
+            name: String::new(),
+            options: String::new(),
+            password: Default::default(),
+        };
+        FinishedLogin { account: Box::new(account), mechanism: "PLAIN", is_2_4: false, at }
+    }
+
+    #[test]
+    fn a_login_is_given_out_once_and_only_for_its_cookie() {
+        let finished = Arc::new(FinishedLogins::default());
+        let (cookie, other) = (Cookie::random().unwrap(), Cookie::random().unwrap());
+        let now = Instant::now();
+        let connection = finished.open(7, &cookie).unwrap();
+        connection.keep(1, login(now));
+        let take = |cpid, id, cookie: &str| finished.take(cpid, id, cookie.as_bytes(), now).is_some();
+        for wrong in [other.expose(), "", "00", &cookie.expose()[1..]] {
+            assert!(!take(7, 1, wrong), "{wrong}");
+        }
+        assert!(!take(7, 2, cookie.expose()) && !take(8, 1, cookie.expose()));
+        assert!(take(7, 1, cookie.expose()));
+        assert!(!take(7, 1, cookie.expose()), "it was taken");
+    }
+
+    #[test]
+    fn logins_end_with_their_connection_and_after_150_seconds() {
+        let finished = Arc::new(FinishedLogins::default());
+        let cookie = Cookie::random().unwrap();
+        let begin = Instant::now();
+        let connection = finished.open(7, &cookie).unwrap();
+        assert!(finished.open(7, &cookie).is_none(), "the first one lives");
+        connection.keep(1, login(begin));
+        connection.keep(2, login(begin));
+        // The id is used again.
+        connection.drop_login(2);
+        connection.keep(2, login(begin + Duration::from_secs(100)));
+        assert_eq!(connection.expire(begin), Some(begin + KEPT));
+        assert_eq!(connection.expire(begin + KEPT), Some(begin + Duration::from_secs(100) + KEPT));
+        assert!(finished.take(7, 1, cookie.expose().as_bytes(), begin + KEPT).is_none());
+        assert!(finished.take(7, 2, cookie.expose().as_bytes(), begin + KEPT).is_some());
+        drop(connection);
+        assert!(finished.open(7, &cookie).is_some());
+    }
+
+    #[test]
+    fn a_process_that_never_asks_for_its_logins_does_not_fill_the_memory() {
+        let finished = Arc::new(FinishedLogins::default());
+        let cookie = Cookie::random().unwrap();
+        let connection = finished.open(7, &cookie).unwrap();
+        let now = Instant::now();
+        (1..=MAX_KEPT as u32 + 10).for_each(|id| connection.keep(id, login(now)));
+        assert_eq!(connection.with(|connection| connection.logins.len()), Some(MAX_KEPT));
+        assert!(finished.take(7, MAX_KEPT as u32 + 10, cookie.expose().as_bytes(), now).is_some());
+    }
+}
