@@ -10,6 +10,7 @@
 //! bounce, and a change of a password are refused only by a host that has every change ([`AccountStore::find_newest`]).
 //! `docs/internals/ages.md` has the table.
 
+mod at_once;
 mod change;
 mod cram;
 mod dummies;
@@ -23,6 +24,7 @@ mod sample;
 mod verified;
 
 pub use crate::password::MAX_PASSWORD;
+pub use at_once::AtOnce;
 pub use flush::Flushed;
 pub use password::{Step, Verification};
 pub use request::{Credential, PasswordChange, Request};

@@ -6,8 +6,11 @@
 //!
 //! ```text
 //! acceptor (a few threads)    accepts a connection and reads once
-//!   complete request -------> answers it itself; by the queue "look-ups" while all threads that accept are blocked
-//!   incomplete request -----> slow reader (one thread) --complete request--> queue "look-ups"
+//!   complete request -------> answers it itself; while all threads that accept are blocked, see (*)
+//!   incomplete request -----> slow reader (one thread) --complete request--> (*)
+//!
+//! (*) in memory ------------> answered at once
+//!     otherwise ------------> queue "look-ups"
 //!
 //! password to be hashed ----> queue "hashing": accounts in turn, recently successful logins first
 //! PASSWD -------------------> queue "changes"

@@ -39,25 +39,34 @@ pub struct Answer {
 }
 
 /// All answers, in the order in which they arrived.
-pub struct Answers(Vec<Answer>);
+pub struct Answers {
+    list: Vec<Answer>,
+    pauses: Vec<(Instant, Instant)>,
+}
 
 /// Time during which everything has to be answered before the servers count as recovered.
 pub(crate) const STRETCH: Duration = Duration::from_millis(500);
 
 impl Answers {
-    pub(crate) fn new(mut answers: Vec<Answer>) -> Self {
-        answers.sort_by_key(|answer| answer.to);
-        Answers(answers)
+    /// Returns these answers, which were given on a machine that paused at these times.
+    pub(crate) fn new(mut list: Vec<Answer>, pauses: Vec<(Instant, Instant)>) -> Self {
+        list.sort_by_key(|answer| answer.to);
+        Answers { list, pauses }
+    }
+
+    /// Returns true if the machine paused while this answer was waited for.
+    pub fn is_paused(&self, answer: &Answer) -> bool {
+        self.pauses.iter().any(|(from, to)| answer.to >= *from && answer.from <= *to)
     }
 
     /// Returns the number of answers.
     pub fn count(&self) -> usize {
-        self.0.len()
+        self.list.len()
     }
 
     /// Describes the wrong answers.
     pub fn wrong(&self) -> Vec<String> {
-        let wrong = self.0.iter().filter_map(|answer| match &answer.verdict {
+        let wrong = self.list.iter().filter_map(|answer| match &answer.verdict {
             Verdict::Wrong(why) => Some(why.clone()),
             _ => None,
         });
@@ -66,12 +75,12 @@ impl Answers {
 
     /// Returns the answers of one kind to one kind of request.
     pub fn which<'a>(&'a self, asked: Asked, verdict: &'a Verdict) -> impl Iterator<Item = &'a Answer> {
-        self.0.iter().filter(move |answer| answer.asked == asked && answer.verdict == *verdict)
+        self.list.iter().filter(move |answer| answer.asked == asked && answer.verdict == *verdict)
     }
 
     /// Returns the time within which this percentage of the requests between `from` and `to` was answered.
     pub fn percentile(&self, percent: usize, from: Instant, to: Instant) -> Duration {
-        let within = self.0.iter().filter(|answer| answer.from <= to && answer.to >= from);
+        let within = self.list.iter().filter(|answer| answer.from <= to && answer.to >= from);
         let mut took: Vec<Duration> = within.map(|answer| answer.to - answer.from).collect();
         took.sort();
         took.get((took.len() * percent / 100).min(took.len().saturating_sub(1))).copied().unwrap_or_default()
@@ -99,6 +108,19 @@ impl Answers {
 mod tests {
     use super::*;
 
+    #[test]
+    fn an_answer_is_paused_if_the_machine_was_while_it_was_waited_for() {
+        let begin = Instant::now();
+        let at = |milliseconds| begin + Duration::from_millis(milliseconds);
+        let answers = Answers::new(Vec::new(), vec![(at(100), at(250))]);
+        let paused = |from, to| {
+            let (asked, verdict) = (Asked::Read, Verdict::NotNow);
+            answers.is_paused(&Answer { asked, verdict, from: at(from), to: at(to) })
+        };
+        assert!(paused(0, 120) && paused(120, 200) && paused(240, 700));
+        assert!(!paused(0, 90) && !paused(260, 800));
+    }
+
     /// Returns reads between these milliseconds, each answered or not.
     fn answers(begin: Instant, list: &[(u64, u64, bool)]) -> Answers {
         let at = |milliseconds| begin + Duration::from_millis(milliseconds);
@@ -108,7 +130,7 @@ mod tests {
             from: at(from),
             to: at(to),
         };
-        Answers::new(list.iter().map(answer).collect())
+        Answers::new(list.iter().map(answer).collect(), Vec::new())
     }
 
     #[test]

@@ -31,6 +31,7 @@ pub mod mysql;
 mod not_run;
 pub mod outage;
 mod page_memory;
+mod pauses;
 pub mod people;
 pub mod pop3;
 mod popup;

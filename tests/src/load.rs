@@ -4,6 +4,7 @@
 //! hangs. Until one of the two passwords is known to be the only possible one, both are right.
 
 use crate::answers::{Answer, Answers, Asked, STRETCH, Verdict};
+use crate::pauses;
 use crate::people::{CHEAP_HASH, PASSWORD};
 use crate::process::eventually;
 use crate::wire::{Manner, Outcome, auth, passwd, pre, try_ask};
@@ -74,7 +75,8 @@ impl Load {
     pub fn run_watched(&self, socket: &Path, during: impl FnOnce(Watch)) -> Answers {
         let (answers, over) = (Mutex::new(Vec::new()), AtomicBool::new(false));
         let line = Line { socket, answers: &answers, over: &over, restarts: self.restarts };
-        std::thread::scope(|scope| {
+        let recorded = std::thread::scope(|scope| {
+            let recording = scope.spawn(|| pauses::record(&over));
             for client in 0..CLIENTS {
                 scope.spawn(move || log_in_again_and_again(line, client));
             }
@@ -82,10 +84,12 @@ impl Load {
                 scope.spawn(move || changer.lock().expect("no panic with the lock held").go_on(line));
             }
             // The clients have to be told to end even if `during` panics.
-            let _end = End(&over);
+            let end = End(&over);
             during(Watch(&answers));
+            drop(end);
+            recording.join().expect("no panic while pauses are recorded")
         });
-        Answers::new(answers.into_inner().expect("no panic with the lock held"))
+        Answers::new(answers.into_inner().expect("no panic with the lock held"), recorded)
     }
 }
 

@@ -1,13 +1,17 @@
 //! The daemon's cache: it saves hashes and queries, and never changes an answer.
 
-use mailauth_tests::people::{ANNA, CARLA, DORA, DORAS_PASSWORD, PASSWORD, SLOW_HASH, SLOW_PASSWORD, UNKNOWN, people};
+use mailauth_tests::people::{
+    ANNA, BRUNO, CARLA, DORA, DORAS_PASSWORD, PASSWORD, SLOW_HASH, SLOW_PASSWORD, UNKNOWN, many, people,
+};
 use mailauth_tests::wire::{Manner, Outcome, ask, auth, login, passwd, pre};
 use mailauth_tests::{
     Accounts, Courier, Kind, Mailauth, User, as_user, ended, eventually, on_each_database, on_each_server,
 };
 use rustix::process::Signal;
+use serde_json::Value;
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 on_each_database!(
@@ -19,10 +23,12 @@ on_each_database!(
 
 mod away {
     use super::{
-        a_flush_in_an_outage_is_not_now_and_locks_no_user_out, cached_accounts_log_in_while_the_database_is_down,
+        a_flush_in_an_outage_is_not_now_and_locks_no_user_out, a_frozen_database_delays_no_login_from_memory,
+        cached_accounts_log_in_while_the_database_is_down,
     };
     super::on_each_server!(
         cached_accounts_log_in_while_the_database_is_down,
+        a_frozen_database_delays_no_login_from_memory,
         a_flush_in_an_outage_is_not_now_and_locks_no_user_out,
     );
 }
@@ -145,6 +151,46 @@ fn cached_accounts_log_in_while_the_database_is_down(kind: Kind) {
     accounts.server().start();
     eventually("a login after the database is back", Duration::from_secs(10), || {
         word(&server, ANNA, PASSWORD) == "ACCOUNT"
+    });
+}
+
+/// More clients than threads wait for a database that is frozen, and others still log in from memory.
+fn a_frozen_database_delays_no_login_from_memory(kind: Kind) {
+    const WAITING: usize = 12;
+    let accounts = Accounts::on_own_server(kind).with(&people(Path::new("/var/mail"))).with(&many(WAITING));
+    let server = Mailauth::configured(|socket| {
+        let config = Mailauth::config(&accounts, socket, "request = \"60s\"\n[cache]\nfound = \"60s\"");
+        config.replacen("[database]", "[database]\ndeadline = \"40s\"\npool = 2", 1)
+    });
+    let from_memory = || {
+        // Bruno's password is not hashed again.
+        let bruno = ask(server.socket(), &auth("pop3", BRUNO, PASSWORD), Manner::Whole).outcome().word();
+        [word(&server, ANNA, PASSWORD), bruno, looked_up(&server, ANNA)]
+    };
+    assert_eq!(from_memory(), ["ACCOUNT"; 3]);
+    accounts.server().freeze();
+    let answers = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for number in 0..WAITING {
+            let (server, answers) = (&server, &answers);
+            scope.spawn(move || {
+                let got = word(server, &format!("user{number}@many.example"), PASSWORD);
+                answers.fetch_add(1, Ordering::SeqCst);
+                assert_ne!(got, "FAIL", "a frozen database is no wrong password");
+            });
+        }
+        accounts.are_served_on(server.socket());
+        eventually("look-ups that wait", Duration::from_secs(20), || {
+            let status = accounts.admin(&["status", "--json"], "");
+            let status: Value = serde_json::from_str(&status).expect("JSON");
+            let queues = status["queues"].as_array().expect("queues").clone();
+            queues.iter().any(|queue| queue["name"] == "look-ups" && queue["waiting"].as_u64() > Some(0))
+        });
+        for _ in 0..10 {
+            assert_eq!(from_memory(), ["ACCOUNT"; 3], "{}", server.log());
+        }
+        assert_eq!(answers.load(Ordering::SeqCst), 0, "the others have waited all the time");
+        accounts.server().thaw();
     });
 }
 

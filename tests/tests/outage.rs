@@ -127,7 +127,8 @@ impl Row {
         self.answers.which(asked, &Verdict::NotNow).count()
     }
 
-    /// Returns the number of "not now" answers at times when they are not excused.
+    /// Returns the number of "not now" answers at times when they are not excused, neither by the fault nor by a pause of
+    /// the machine.
     fn unexcused(&self, asked: Asked) -> usize {
         let Times { start, made, released, end } = self.times;
         let limit = if asked == Asked::Read { READS_BACK } else { CHANGES_BACK };
@@ -138,7 +139,8 @@ impl Row {
             _ => vec![(start, back(end))],
         };
         let excused = |answer: &Answer| excuses.iter().any(|(from, to)| answer.to >= *from && answer.from <= *to);
-        self.answers.which(asked, &Verdict::NotNow).filter(|answer| !excused(answer)).count()
+        let not_now = self.answers.which(asked, &Verdict::NotNow);
+        not_now.filter(|answer| !excused(answer) && !self.answers.is_paused(answer)).count()
     }
 
     /// Returns the recovery time: from the start of a fault if another server is left, otherwise from its end.

@@ -78,7 +78,7 @@ impl Authenticator {
     }
 
     /// Refuses an attempt beyond the limits on guessing.
-    fn admit(&self, context: &mut RequestContext, login: &Login) -> Answer<()> {
+    pub(super) fn admit(&self, context: &mut RequestContext, login: &Login) -> Answer<()> {
         let (Some(throttle), Purpose::Proof | Purpose::Change) = (&self.throttle, context.purpose) else {
             return Ok(());
         };

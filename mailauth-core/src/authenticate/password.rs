@@ -66,14 +66,22 @@ impl Authenticator {
             Err(refusal) => Err(refusal),
             Ok(candidate) => match self.try_cheap(&mut context, candidate, &password) {
                 Ok(answer) => self.weigh(&context, answer, &[password.expose()]),
-                Err(candidate) => {
-                    let familiar = self.familiar.knows(familiar::key_of(&candidate.login));
-                    return Step::Hash(Box::new(Verification { context, candidate: *candidate, password, familiar }));
-                }
+                Err(candidate) => return Step::Hash(self.verification(context, *candidate, password)),
             },
         };
         self.record(&context, &answer);
         Step::Decided(answer)
+    }
+
+    /// Returns a login whose password is still to be tried.
+    pub(super) fn verification(
+        &self,
+        context: RequestContext,
+        candidate: Candidate,
+        password: Secret,
+    ) -> Box<Verification> {
+        let familiar = self.familiar.knows(familiar::key_of(&candidate.login));
+        Box::new(Verification { context, candidate, password, familiar })
     }
 
     /// Tries the password of `verification`, as [`Authenticator::finish_while`] does.
@@ -109,13 +117,7 @@ impl Authenticator {
         password: &Secret,
     ) -> Result<Answer<A>, Box<Candidate>> {
         loop {
-            let answer = if let Some(row) = self.verified_recently(context, &candidate, password) {
-                context.from = Provenance::Verified;
-                self.permit(context, row.clone())
-            } else if candidate.stored.cost() == Cost::Cheap {
-                context.from = Provenance::of(&candidate.seen);
-                self.try_password(context, &candidate, password)
-            } else {
+            let Some(answer) = self.try_without_hashing(context, &candidate, password) else {
                 return Err(Box::new(candidate));
             };
             match self.newer(context, &candidate.login, &candidate.seen, &answer) {
@@ -126,7 +128,25 @@ impl Authenticator {
         }
     }
 
-    /// Does the same, and hashes within the budget. Returns `None` if `is_wanted` returns false before a password is
+    /// Tries `password` on the row that was found. Returns `None` if the password has to be hashed.
+    pub(super) fn try_without_hashing<A: Grant>(
+        &self,
+        context: &mut RequestContext,
+        candidate: &Candidate,
+        password: &Secret,
+    ) -> Option<Answer<A>> {
+        if let Some(row) = self.verified_recently(context, candidate, password) {
+            context.from = Provenance::Verified;
+            Some(self.permit(context, row.clone()))
+        } else if candidate.stored.cost() == Cost::Cheap {
+            context.from = Provenance::of(&candidate.seen);
+            Some(self.try_password(context, candidate, password))
+        } else {
+            None
+        }
+    }
+
+    /// Tries `password` as [`Authenticator::try_cheap`] does, and hashes within the budget. Returns `None` if `is_wanted` returns false before a password is
     /// hashed.
     fn hash_and_judge<A: Grant>(
         &self,
@@ -214,9 +234,7 @@ impl Authenticator {
 
     /// Looks the account up before a password is tried. Refuses at once a password that no scheme accepts.
     pub(super) fn candidate_for<A: Grant>(&self, context: &mut RequestContext, password: &Secret) -> Answer<Candidate> {
-        if password.is_empty() || password.len() > MAX_PASSWORD || password.expose().contains(&0) {
-            return Err(No::UnusablePassword.into());
-        }
+        refuse_unusable(password)?;
         let login = self.login(context)?;
         match self.read(context, &login) {
             Ok(seen) => Ok(self.candidate::<A>(context, login, seen)),
@@ -228,6 +246,18 @@ impl Authenticator {
             }
             Err(error) => Err(failed(context, error)),
         }
+    }
+
+    /// Does the same with a row that is in memory.
+    pub(super) fn candidate_in_memory<A: Grant>(
+        &self,
+        context: &mut RequestContext,
+        (login, seen): (Login, Lookup),
+        password: &Secret,
+    ) -> Answer<Candidate> {
+        refuse_unusable(password)?;
+        self.admit(context, &login)?;
+        Ok(self.candidate::<A>(context, login, seen))
     }
 
     fn candidate<A: Grant>(&self, context: &RequestContext, login: Login, seen: Lookup) -> Candidate {
@@ -266,4 +296,12 @@ impl Authenticator {
             }
         }
     }
+}
+
+/// Refuses a password that no scheme accepts.
+fn refuse_unusable(password: &Secret) -> Answer<()> {
+    if password.is_empty() || password.len() > MAX_PASSWORD || password.expose().contains(&0) {
+        return Err(No::UnusablePassword.into());
+    }
+    Ok(())
 }

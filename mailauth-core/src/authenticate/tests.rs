@@ -16,6 +16,7 @@ use std::time::Duration;
 
 mod alias_domains;
 mod answers;
+mod at_once;
 mod changes;
 mod enumeration;
 mod kept_rows;

@@ -255,10 +255,15 @@ impl<S: AccountStore> AccountStore for Cache<S> {
         self.inner.unnoted()
     }
 
+    fn recall(&self, login: &Login) -> Option<Lookup> {
+        let kept = self.kept_within(login, |kept| self.lifetime(kept))?;
+        count(&self.counters.hits);
+        Some(kept.seen())
+    }
+
     fn look_up(&self, login: &Login, deadline: Instant) -> Result<Lookup, StoreError> {
-        if let Some(kept) = self.kept_within(login, |kept| self.lifetime(kept)) {
-            count(&self.counters.hits);
-            return Ok(kept.seen());
+        if let Some(seen) = self.recall(login) {
+            return Ok(seen);
         }
         count(&self.counters.misses);
         let query = Query { login: login.clone(), newest: false };

@@ -354,6 +354,13 @@ pub trait AccountStore: Send + Sync {
         self.find(login).map(Lookup::new)
     }
 
+    /// Returns the row of `login`, or its absence, if that is in memory and may be used: without asking a database and
+    /// without waiting.
+    fn recall(&self, login: &Login) -> Option<Lookup> {
+        let _ = login;
+        None
+    }
+
     /// Returns the current row if `seen` may be old and is not recent enough for a refusal; `None` if `seen` may be
     /// used. To be called before any answer but yes is given by it.
     ///

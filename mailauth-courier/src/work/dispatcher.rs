@@ -9,12 +9,15 @@ use super::permits;
 use super::queue::WorkQueue;
 use super::response::{Response, ResponseOptions};
 use super::throttle;
+use super::waiting::WaitingLogin;
 use crate::accept::load::AcceptorLoad;
 use crate::io::connection::{Connection, Sent};
 use crate::shared::Shared;
 use mailauth_core::account::Account;
 use mailauth_core::answer::{Answer, No, Refusal};
-use mailauth_core::authenticate::{self, Authenticator, Authority as _, Credential, Flushed, PasswordChange, Step};
+use mailauth_core::authenticate::{
+    self, AtOnce, Authenticator, Authority as _, Credential, Flushed, PasswordChange, Step, Verification,
+};
 use mailauth_core::store::Changed;
 use mailauth_core::{Secret, Service};
 use mailauth_protocol::flushed;
@@ -46,15 +49,19 @@ impl Dispatcher {
         self.answer(connection, request);
     }
 
-    /// Answers `request`, by the queue for look-ups if it has to ask the database.
+    /// Answers `request` on a thread that must not wait: from memory, or by the queue for look-ups if it has to ask the
+    /// database.
     pub fn answer_elsewhere(&self, mut connection: Connection, request: Request) {
         connection.requested_at = Instant::now();
-        if !asks_database(&request.command) {
-            return self.answer(connection, request);
+        match task(&connection, request) {
+            Task::Login(login) => self.log_in_elsewhere(connection, login),
+            Task::Other(Request { client, command }) if asks_database(&command) => {
+                let dispatcher = self.clone();
+                let answer = move |connection| dispatcher.answer_other(connection, client, command);
+                self.enqueue(&self.shared.queues.lookups, "look-ups", connection, answer);
+            }
+            Task::Other(Request { client, command }) => self.answer_other(connection, client, command),
         }
-        let dispatcher = self.clone();
-        let answer = move |connection| dispatcher.answer(connection, request);
-        self.enqueue(&self.shared.queues.lookups, "look-ups", connection, answer);
     }
 
     /// Answers the requests that arrive slowly, until the slow reader stops.
@@ -68,9 +75,7 @@ impl Dispatcher {
     }
 
     fn answer(&self, connection: Connection, request: Request) {
-        let (deadline, rights) = (connection.deadline, connection.rights);
-        let context = LoginContext { deadline, rights, send_clear: connection.config.send_clear };
-        match Task::new(request, context) {
+        match task(&connection, request) {
             Task::Login(login) => self.log_in(connection, login),
             Task::Other(Request { client, command }) => self.answer_other(connection, client, command),
         }
@@ -105,12 +110,41 @@ impl Dispatcher {
         let Login { request, options } = login;
         match connection.config.backend.authenticator.begin(request) {
             Step::Decided(answer) => self.respond_to_login(connection, answer, options),
-            Step::Hash(verification) => {
-                let job = HashingJob { dispatcher: self.clone(), connection, verification, options };
-                if !self.shared.queues.hashing.push(job) {
-                    self.report_full_queue("passwords");
-                }
-            }
+            Step::Hash(verification) => self.hash(self.hashing_job(connection, verification, options)),
+        }
+    }
+
+    /// Decides a login from memory, or by the queue for look-ups if that is not possible.
+    fn log_in_elsewhere(&self, connection: Connection, login: Login) {
+        let Login { request, options } = login;
+        let (dispatcher, lookups) = (self.clone(), &self.shared.queues.lookups);
+        match connection.config.backend.authenticator.begin_at_once(request) {
+            AtOnce::Decided(answer) => self.respond_to_login(connection, answer, options),
+            AtOnce::Hash(verification) => self.hash(self.hashing_job(connection, verification, options)),
+            AtOnce::AskAgain(verification) => self.enqueue(lookups, "look-ups", connection, move |connection| {
+                dispatcher.hashing_job(connection, verification, options).run();
+            }),
+            AtOnce::Ask(request) => self.enqueue(lookups, "look-ups", connection, move |connection| {
+                dispatcher.log_in(connection, Login { request, options });
+            }),
+        }
+    }
+
+    fn hashing_job(
+        &self,
+        connection: Connection,
+        verification: Box<Verification>,
+        options: ResponseOptions,
+    ) -> HashingJob {
+        let (dispatcher, authenticator) = (self.clone(), Arc::clone(&connection.config.backend.authenticator));
+        let waiting = Box::new(WaitingLogin { dispatcher: self.clone(), connection, options });
+        HashingJob { dispatcher, authenticator, verification, waiting }
+    }
+
+    /// Queues a password to be hashed.
+    pub(super) fn hash(&self, job: HashingJob) {
+        if !self.shared.queues.hashing.push(job) {
+            self.report_full_queue("passwords");
         }
     }
 
@@ -301,7 +335,13 @@ impl Dispatcher {
     }
 }
 
-/// Returns true if the thread that answers the command asks the database itself.
+/// Returns what is to be done for a request.
+fn task(connection: &Connection, request: Request) -> Task {
+    let (deadline, rights) = (connection.deadline, connection.rights);
+    Task::new(request, LoginContext { deadline, rights, send_clear: connection.config.send_clear })
+}
+
+/// Returns true if the thread that answers the command, which is not a login, asks the database itself.
 fn asks_database(command: &Command) -> bool {
     match command {
         Command::LookUp { .. } | Command::LogIn { .. } | Command::Challenge { .. } => true,

@@ -6,9 +6,10 @@
 use super::dispatcher::Dispatcher;
 use super::fair_queue::{Added, FairQueue, Submitter};
 use super::queue::WorkQueue;
-use super::response::ResponseOptions;
-use crate::io::connection::Connection;
-use mailauth_core::authenticate::Verification;
+use super::waiting::Waiting;
+use mailauth_core::account::Account;
+use mailauth_core::answer::Answer;
+use mailauth_core::authenticate::{Authenticator, Verification};
 use mailauth_core::sync::{Mutex, MutexGuard};
 use std::io;
 use std::sync::Arc;
@@ -20,12 +21,12 @@ pub(crate) struct HashingQueue {
     capacity: usize,
 }
 
-/// A login with a password that is to be hashed. Dropping it closes its connection, which means "not now".
+/// A login with a password that is to be hashed. Dropping it means "not now".
 pub(crate) struct HashingJob {
     pub dispatcher: Dispatcher,
-    pub connection: Connection,
+    pub authenticator: Arc<Authenticator>,
     pub verification: Box<Verification>,
-    pub options: ResponseOptions,
+    pub waiting: Box<dyn Waiting<Answer<Box<Account>>>>,
 }
 
 impl HashingQueue {
@@ -95,11 +96,10 @@ impl HashingQueue {
 
 impl HashingJob {
     /// Hashes the password and answers, unless the client has disconnected.
-    fn run(self) {
-        let HashingJob { dispatcher, connection, verification, options } = self;
-        let authenticator = Arc::clone(&connection.config.backend.authenticator);
-        match authenticator.finish_while(verification, &|| !connection.is_abandoned()) {
-            Some(answer) => dispatcher.respond_to_login(connection, answer, options),
+    pub fn run(self) {
+        let HashingJob { dispatcher, authenticator, verification, waiting } = self;
+        match authenticator.finish_while(verification, &|| waiting.is_wanted()) {
+            Some(answer) => waiting.take(answer),
             None => dispatcher.count_gone(),
         }
     }

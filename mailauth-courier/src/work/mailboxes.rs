@@ -3,8 +3,10 @@
 use super::dispatcher::Dispatcher;
 use super::response::{Response, ResponseOptions};
 use crate::io::connection::Connection;
+use crate::live_config::LiveConfig;
 use mailauth_core::account::Account;
 use mailauth_core::home::{self, NotMade, Presence};
+use std::time::Instant;
 
 impl Dispatcher {
     /// Answers which account receives the mail of an address, and creates the mailbox if it is missing and is to be
@@ -20,7 +22,7 @@ impl Dispatcher {
             if let Ok(to) = &answer
                 && dispatcher.may_lack_mailbox(&to.account)
             {
-                dispatcher.create_mailbox(&connection, &to.account);
+                dispatcher.create_mailbox(&connection.config, connection.deadline, &to.account);
             }
             dispatcher.send_destination(connection, answer);
         });
@@ -36,7 +38,7 @@ impl Dispatcher {
     ) {
         let dispatcher = self.clone();
         self.enqueue(&self.shared().queues.changes, "mailboxes to be created", connection, move |connection| {
-            if dispatcher.create_mailbox(&connection, &account) {
+            if dispatcher.create_mailbox(&connection.config, connection.deadline, &account) {
                 let answer = Ok(account);
                 let response = Response::account(answer, &options, &connection.config, connection.rights);
                 dispatcher.respond(connection, response);
@@ -57,9 +59,9 @@ impl Dispatcher {
 
     /// Creates the missing parts of a mailbox. Returns false if there is no mailbox then. A mailbox that this process
     /// cannot see is assumed to exist while the process that can see it is not available.
-    fn create_mailbox(&self, connection: &Connection, account: &Account) -> bool {
+    pub(super) fn create_mailbox(&self, config: &LiveConfig, until: Instant, account: &Account) -> bool {
         let (login, maildir) = (account.login.as_str(), account.maildir_path());
-        match connection.config.backend.mailboxes.make(account, connection.deadline) {
+        match config.backend.mailboxes.make(account, until) {
             Ok(was_missing) => {
                 if was_missing {
                     tracing::info!(login, "the mailbox {} was missing and has been created", maildir.display());

@@ -1,5 +1,6 @@
 //! From a request to its answer.
 
+mod conversations;
 pub(crate) mod delayed_replies;
 pub(crate) mod dispatcher;
 mod fair_queue;
@@ -16,3 +17,4 @@ mod response;
 mod slow_mailboxes;
 pub(crate) mod stdio;
 mod throttle;
+mod waiting;

@@ -19,11 +19,12 @@ use super::permits::{Question, Resumed, Waiter};
 use super::queue::Job;
 use super::recipient_queues::{HeldPermits, Inspection, Missing, Owner, QUICK, RecipientQueues};
 use super::response::Response;
+use super::waiting::{Waiting, WaitingForRecipient};
 use crate::io::connection::Connection;
 use mailauth_core::account::Account;
 use mailauth_core::answer::{Answer, No, NotNow, Refusal};
 use mailauth_core::quota::Limits;
-use mailauth_core::routing::{Destination, Later, Looking};
+use mailauth_core::routing::{Destination, Later, Looking, Router};
 use mailauth_core::sync::Mutex;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,8 +40,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A question that is being answered.
-struct RecipientJob {
-    connection: Connection,
+pub(super) struct RecipientJob {
+    router: Arc<Router>,
+    waiting: Box<dyn Waiting<Answer<()>>>,
+    deadline: Instant,
     question: Question,
     /// Time until which it is tried again if the mailbox is locked.
     locked_until: Instant,
@@ -50,6 +53,19 @@ struct RecipientJob {
     slow: bool,
 }
 
+impl RecipientJob {
+    /// Returns the job of a question, for a client that waits until `deadline`.
+    pub fn new(
+        router: Arc<Router>,
+        waiting: Box<dyn Waiting<Answer<()>>>,
+        deadline: Instant,
+        question: Question,
+    ) -> Self {
+        let (locked_until, pause) = (Instant::now() + LOCK_WAIT, FIRST_PAUSE);
+        RecipientJob { router, waiting, deadline, question, locked_until, pause, slow: false }
+    }
+}
+
 impl Dispatcher {
     fn recipients(&self) -> &RecipientQueues {
         &self.shared().queues.recipients
@@ -57,17 +73,30 @@ impl Dispatcher {
 
     /// Answers whether a recipient accepts a message.
     pub(super) fn answer_recipient(&self, connection: Connection, question: Question) {
+        let (router, deadline) = (Arc::clone(&connection.config.backend.router), connection.deadline);
+        let waiting = Box::new(WaitingForRecipient { dispatcher: self.clone(), connection });
+        self.inspect_in_turn(RecipientJob::new(router, waiting, deadline, question));
+    }
+
+    /// Answers a question about a recipient in the queue for them.
+    pub(super) fn inspect_in_turn(&self, job: RecipientJob) {
         let dispatcher = self.clone();
-        self.enqueue(&self.recipients().quick, "questions about recipients", connection, move |connection| {
-            let (locked_until, pause) = (Instant::now() + LOCK_WAIT, FIRST_PAUSE);
-            let job = RecipientJob { connection, question, locked_until, pause, slow: false };
-            dispatcher.inspect(job, HeldPermits::default());
-        });
+        let inspect = move || {
+            if job.waiting.is_wanted() {
+                let job = RecipientJob { locked_until: Instant::now() + LOCK_WAIT, ..job };
+                dispatcher.inspect(job, HeldPermits::default());
+            } else {
+                dispatcher.count_gone();
+            }
+        };
+        if !self.recipients().quick.push(Box::new(inspect)) {
+            self.report_full_queue("questions about recipients");
+        }
     }
 
     /// Answers a question, or postpones it until it has the permits, the mailboxes are not locked, and it has the time.
     fn inspect(&self, job: RecipientJob, mut held: HeldPermits) {
-        let (deadline, router) = (job.connection.deadline, Arc::clone(&job.connection.config.backend.router));
+        let (deadline, router) = (job.deadline, Arc::clone(&job.router));
         let (mut missing, mut inspections) = (None, Vec::new());
         let mut may_look = |account: &Account| {
             let (mailbox, owner) = (account.maildir_path(), Owner::of(account, &router));
@@ -88,7 +117,7 @@ impl Dispatcher {
                     permit.share(|other| answer_to_other(&job.question, &answer, other));
                 }
                 drop(held);
-                self.respond(job.connection, Response::recipient(answer));
+                job.waiting.take(answer);
             }
             (Err(Later::Busy), Some(Missing::Mailbox(mailbox)), _) => {
                 drop(held);
@@ -114,7 +143,7 @@ impl Dispatcher {
             Resumed::Permit(permit) => {
                 dispatcher.resume(waiting, slow, HeldPermits { mailbox: Some(permit), owner: None });
             }
-            Resumed::Answer(answer) => dispatcher.answer_waiting(&waiting, answer),
+            Resumed::Answer(answer) => Dispatcher::answer_waiting(&waiting, answer),
         };
         if !self.recipients().mailboxes.wait(mailbox, Waiter { question, resume: Box::new(resume) }) {
             self.report_full_queue("questions about one mailbox");
@@ -137,13 +166,13 @@ impl Dispatcher {
 
     /// Keeps a waiting question. At its deadline the answer is "not now".
     fn until_deadline(&self, job: RecipientJob) -> Arc<Mutex<Option<RecipientJob>>> {
-        let deadline = job.connection.deadline;
+        let deadline = job.deadline;
         let waiting = Arc::new(Mutex::new(Some(job)));
-        let (dispatcher, late) = (self.clone(), Arc::clone(&waiting));
+        let late = Arc::clone(&waiting);
         let give_up = move || {
             // A queue that is closed runs this early; the question still gets its permit then.
             if Instant::now() >= deadline {
-                dispatcher.answer_waiting(&late, Err(NotNow::Late.into()));
+                Dispatcher::answer_waiting(&late, Err(NotNow::Late.into()));
             }
         };
         self.recipients().quick.resume_at(deadline, Box::new(give_up));
@@ -155,20 +184,20 @@ impl Dispatcher {
         let dispatcher = self.clone();
         let job: Job = Box::new(move || {
             let Some(job) = waiting.lock().take() else { return };
-            if job.connection.is_abandoned() {
-                dispatcher.count_gone();
-            } else {
+            if job.waiting.is_wanted() {
                 dispatcher.inspect(job, held);
+            } else {
+                dispatcher.count_gone();
             }
         });
         self.recipients().queue(slow).resume(job);
     }
 
     /// Answers a question that has waited, unless it has been answered.
-    fn answer_waiting(&self, waiting: &Mutex<Option<RecipientJob>>, answer: Answer<()>) {
+    fn answer_waiting(waiting: &Mutex<Option<RecipientJob>>, answer: Answer<()>) {
         let Some(job) = waiting.lock().take() else { return };
-        job.connection.config.backend.router.record_answer(&job.question.address, &answer);
-        self.respond(job.connection, Response::recipient(answer));
+        job.router.record_answer(&job.question.address, &answer);
+        job.waiting.take(answer);
     }
 
     /// Tries again after a pause, which occupies no thread. Other questions may read the mailbox in the meantime.
@@ -177,10 +206,10 @@ impl Dispatcher {
         let job = RecipientJob { pause: (job.pause * 2).min(LAST_PAUSE), ..job };
         let queue = Arc::clone(self.recipients().queue(job.slow));
         let retry = move || {
-            if job.connection.is_abandoned() {
-                dispatcher.count_gone();
-            } else {
+            if job.waiting.is_wanted() {
                 dispatcher.inspect(job, HeldPermits::default());
+            } else {
+                dispatcher.count_gone();
             }
         };
         queue.resume_at(at, Box::new(retry));

@@ -42,6 +42,11 @@ pub(crate) struct ResponseOptions {
     pub is_login: bool,
 }
 
+/// Returns true if a login to this service opens the mailbox.
+pub(super) fn opens_mailbox(service: &Service) -> bool {
+    [Service::Imap, Service::Pop3, Service::Webmail, Service::Sieve].contains(service)
+}
+
 impl ResponseOptions {
     /// Returns the options of a look-up for `service`.
     pub fn for_service(service: &[u8]) -> Self {
@@ -50,8 +55,7 @@ impl ResponseOptions {
 
     /// Returns the options of a login to `service`.
     pub fn for_login(service: &[u8]) -> Self {
-        let opens = [Service::Imap, Service::Pop3, Service::Webmail, Service::Sieve];
-        let opens_mailbox = opens.contains(&Service::from_name(service));
+        let opens_mailbox = opens_mailbox(&Service::from_name(service));
         ResponseOptions { opens_mailbox, is_login: true, ..ResponseOptions::for_service(service) }
     }
 }
