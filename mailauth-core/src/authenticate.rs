@@ -21,6 +21,7 @@ mod key_file;
 mod password;
 mod request;
 mod sample;
+mod together;
 mod verified;
 
 pub use crate::password::MAX_PASSWORD;
@@ -28,6 +29,7 @@ pub use at_once::AtOnce;
 pub use flush::Flushed;
 pub use password::{Step, Verification};
 pub use request::{Credential, PasswordChange, Request};
+pub use together::{PendingLogin, PendingLogins, finish_together};
 
 use crate::account::{Account, AccountRow, Login, Password};
 use crate::answer::{Answer, No, NotNow};
@@ -296,7 +298,7 @@ impl Authenticator {
     pub fn verify(&self, request: Request) -> Answer<Login> {
         match self.begin_for(request) {
             Step::Decided(answer) => answer,
-            Step::Hash(verification) => self.finish_for(*verification, &|| true).unwrap_or(Err(NotNow::Busy.into())),
+            Step::Hash(verification) => self.finish_for(verification, &|| true).unwrap_or(Err(NotNow::Busy.into())),
         }
     }
 
@@ -334,7 +336,7 @@ impl Authenticator {
         verification: Box<Verification>,
         is_wanted: &dyn Fn() -> bool,
     ) -> Option<Answer<Box<Account>>> {
-        self.finish_for(*verification, is_wanted)
+        self.finish_for(verification, is_wanted)
     }
 
     /// Returns a page of accounts after `after`, in the order of [`AccountStore::enumerate`], and the beginning of the next

@@ -137,6 +137,11 @@ impl Dummies {
         }
     }
 
+    /// Returns the shortest time that a password took which was tried on a stored one of this kind, or zero if none was.
+    pub fn time_of(&self, kind: Kind) -> Duration {
+        self.lock_times().get(&kind).copied().unwrap_or_default()
+    }
+
     /// Returns the time of the most expensive known kind.
     pub fn slowest(&self) -> Duration {
         self.lock_times().values().max().copied().unwrap_or_default()

@@ -1,7 +1,9 @@
 //! Passwords: which stored value a password is tried on, and which of them are hashed.
 //!
 //! The request of a login with a password goes through [`Authenticator::try_cheap`], which decides it if that takes
-//! microseconds, and otherwise through [`Authenticator::hash_and_judge`], on a thread that may take longer.
+//! microseconds. Otherwise it waits, goes through [`Authenticator::prepare`] when its turn has come, is hashed on a thread
+//! that may take longer, alone ([`Authenticator::finish_prepared`]) or together with others ([`super::together`]), and
+//! ends with [`Authenticator::conclude`].
 
 use super::judge::failed;
 use super::request::RequestContext;
@@ -11,7 +13,7 @@ use crate::account::{Account, AccountRow, Login};
 use crate::answer::{Answer, No, NotNow};
 use crate::counters::count;
 use crate::decision_log::Provenance;
-use crate::password::{Busy, Cost, Flaw, MAX_PASSWORD, Stored};
+use crate::password::{Busy, Cost, Family, Flaw, MAX_PASSWORD, Stored};
 use crate::store::{Lookup, StoreError};
 use std::sync::Arc;
 use std::time::Instant;
@@ -44,6 +46,11 @@ impl Verification {
         familiar::key_of_network(self.context.client.as_deref())
     }
 
+    /// Returns the family of the stored password, if passwords of it are hashed faster together than one after the other.
+    pub fn family(&self) -> Option<Family> {
+        self.candidate.stored.family()
+    }
+
     /// Returns true if a password for this login was right not long ago.
     pub fn is_familiar(&self) -> bool {
         self.familiar
@@ -64,9 +71,9 @@ impl Authenticator {
     pub(super) fn begin_with_password<A: Grant>(&self, mut context: RequestContext, password: Secret) -> Step<A> {
         let answer = match self.candidate_for::<A>(&mut context, &password) {
             Err(refusal) => Err(refusal),
-            Ok(candidate) => match self.try_cheap(&mut context, candidate, &password) {
-                Ok(answer) => self.weigh(&context, answer, &[password.expose()]),
-                Err(candidate) => return Step::Hash(self.verification(context, *candidate, password)),
+            Ok(mut candidate) => match self.try_cheap(&mut context, &mut candidate, &password) {
+                Some(answer) => self.weigh(&context, answer, &[password.expose()]),
+                None => return Step::Hash(self.verification(context, candidate, password)),
             },
         };
         self.record(&context, &answer);
@@ -87,43 +94,110 @@ impl Authenticator {
     /// Tries the password of `verification`, as [`Authenticator::finish_while`] does.
     pub(super) fn finish_for<A: Grant>(
         &self,
-        verification: Verification,
+        verification: Box<Verification>,
         is_wanted: &dyn Fn() -> bool,
     ) -> Option<Answer<A>> {
         if !is_wanted() {
             return None;
         }
-        let Verification { mut context, candidate, password, .. } = verification;
+        self.finish_prepared(self.prepare(verification), is_wanted)
+    }
+
+    /// Goes on with a login until it is decided, and hashes within the budget. Returns `None` if `is_wanted` returns false
+    /// before a password is hashed.
+    pub(super) fn finish_prepared<A: Grant>(
+        &self,
+        mut step: Step<A>,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> Option<Answer<A>> {
+        loop {
+            let verification = match step {
+                Step::Decided(answer) => return Some(answer),
+                Step::Hash(verification) => verification,
+            };
+            let candidate = &verification.candidate;
+            let tried = self.budget.run(candidate.stored.cost(), verification.context.deadline, || {
+                is_wanted().then(|| self.compare(candidate, &verification.password))
+            });
+            step = match tried {
+                Ok(verdict) => self.conclude(verification, verdict?),
+                Err(Busy) => Step::Decided(self.give_up(&verification)),
+            };
+        }
+    }
+
+    /// Decides a login whose turn has come, unless its password has to be hashed.
+    pub(super) fn prepare<A: Grant>(&self, verification: Box<Verification>) -> Step<A> {
         // Other attempts may have been found wrong while this one waited.
-        if let (Some(throttle), Some(guess)) = (&self.throttle, &context.guess)
+        if let (Some(throttle), Some(guess)) = (&self.throttle, &verification.context.guess)
             && let Some(delay) = throttle.judge_again(guess)
         {
             let answer = Err(No::Throttled(delay).into());
-            self.record(&context, &answer);
-            return Some(answer);
+            self.record(&verification.context, &answer);
+            return Step::Decided(answer);
         }
-        let answer = self.hash_and_judge(&mut context, candidate, &password, is_wanted)?;
-        let answer = self.weigh(&context, answer, &[password.expose()]);
-        self.record(&context, &answer);
-        Some(answer)
+        self.decide_or_hash(verification)
+    }
+
+    /// Decides a login whose password was hashed, with what came of that, unless there is a newer row, on whose password it
+    /// has to be hashed again.
+    pub(super) fn conclude<A: Grant>(
+        &self,
+        mut verification: Box<Verification>,
+        verdict: Result<bool, Flaw>,
+    ) -> Step<A> {
+        let Verification { context, candidate, password, .. } = &mut *verification;
+        let answer = self.judge_verdict(context, candidate, verdict, password);
+        match self.newer(context, &candidate.login, &candidate.seen, &answer) {
+            Ok(None) => Step::Decided(self.settle(context, answer, password)),
+            Ok(Some(newer)) => {
+                *candidate = self.candidate::<A>(context, candidate.login.clone(), newer);
+                self.decide_or_hash(verification)
+            }
+            Err(refusal) => Step::Decided(self.settle(context, Err(refusal), password)),
+        }
+    }
+
+    /// Ends a login whose password is not hashed because there is no room or no time for it.
+    pub(super) fn give_up<A>(&self, verification: &Verification) -> Answer<A> {
+        self.settle(&verification.context, Err(NotNow::Busy.into()), &verification.password)
+    }
+
+    /// Decides a login unless its password has to be hashed. One that cannot be hashed before the deadline is given up.
+    fn decide_or_hash<A: Grant>(&self, mut verification: Box<Verification>) -> Step<A> {
+        let Verification { context, candidate, password, .. } = &mut *verification;
+        if let Some(answer) = self.try_cheap(context, candidate, password) {
+            return Step::Decided(self.settle(context, answer, password));
+        }
+        (context.from, context.hashed) = (Provenance::of(&candidate.seen), true);
+        let time = self.dummies.time_of(candidate.stored.kind());
+        if Instant::now() + time > context.deadline {
+            return Step::Decided(self.give_up(&verification));
+        }
+        Step::Hash(verification)
+    }
+
+    /// Counts and logs the answer to a login with `password`.
+    fn settle<A>(&self, context: &RequestContext, answer: Answer<A>, password: &Secret) -> Answer<A> {
+        let answer = self.weigh(context, answer, &[password.expose()]);
+        self.record(context, &answer);
+        answer
     }
 
     /// Tries `password` on the row that was found, and if that came from memory and does not match, on the newest row.
-    /// Returns the candidate as an error if the password has to be hashed, which takes milliseconds.
+    /// Returns `None` if the password has to be hashed on the candidate, which takes milliseconds.
     fn try_cheap<A: Grant>(
         &self,
         context: &mut RequestContext,
-        mut candidate: Candidate,
+        candidate: &mut Candidate,
         password: &Secret,
-    ) -> Result<Answer<A>, Box<Candidate>> {
+    ) -> Option<Answer<A>> {
         loop {
-            let Some(answer) = self.try_without_hashing(context, &candidate, password) else {
-                return Err(Box::new(candidate));
-            };
+            let answer = self.try_without_hashing(context, candidate, password)?;
             match self.newer(context, &candidate.login, &candidate.seen, &answer) {
-                Ok(None) => return Ok(answer),
-                Ok(Some(newer)) => candidate = self.candidate::<A>(context, candidate.login, newer),
-                Err(refusal) => return Ok(Err(refusal)),
+                Ok(None) => return Some(answer),
+                Ok(Some(newer)) => *candidate = self.candidate::<A>(context, candidate.login.clone(), newer),
+                Err(refusal) => return Some(Err(refusal)),
             }
         }
     }
@@ -143,36 +217,6 @@ impl Authenticator {
             Some(self.try_password(context, candidate, password))
         } else {
             None
-        }
-    }
-
-    /// Tries `password` as [`Authenticator::try_cheap`] does, and hashes within the budget. Returns `None` if `is_wanted` returns false before a password is
-    /// hashed.
-    fn hash_and_judge<A: Grant>(
-        &self,
-        context: &mut RequestContext,
-        mut candidate: Candidate,
-        password: &Secret,
-        is_wanted: &dyn Fn() -> bool,
-    ) -> Option<Answer<A>> {
-        loop {
-            candidate = match self.try_cheap(context, candidate, password) {
-                Ok(answer) => return Some(answer),
-                Err(candidate) => *candidate,
-            };
-            (context.from, context.hashed) = (Provenance::of(&candidate.seen), true);
-            let tried = self.budget.run(candidate.stored.cost(), context.deadline, || {
-                is_wanted().then(|| self.try_password(context, &candidate, password))
-            });
-            let answer = match tried {
-                Ok(answer) => answer?,
-                Err(Busy) => Err(NotNow::Busy.into()),
-            };
-            match self.newer(context, &candidate.login, &candidate.seen, &answer) {
-                Ok(None) => return Some(answer),
-                Ok(Some(newer)) => candidate = self.candidate::<A>(context, candidate.login, newer),
-                Err(refusal) => return Some(Err(refusal)),
-            }
         }
     }
 
@@ -203,9 +247,19 @@ impl Authenticator {
         candidate: &Candidate,
         password: &Secret,
     ) -> Answer<A> {
-        let row = candidate.seen.row.as_ref();
-        let verdict = self.compare(&candidate.stored, row.map_or("", |row| row.login.as_str()), password);
-        match (&candidate.refusal, verdict, row) {
+        let verdict = self.compare(candidate, password);
+        self.judge_verdict(context, candidate, verdict, password)
+    }
+
+    /// Returns the answer to a login whose password was compared with the stored one, and remembers it if it is right.
+    fn judge_verdict<A: Grant>(
+        &self,
+        context: &RequestContext,
+        candidate: &Candidate,
+        verdict: Result<bool, Flaw>,
+        password: &Secret,
+    ) -> Answer<A> {
+        match (&candidate.refusal, verdict, &candidate.seen.row) {
             (Some(no), _, _) => Err(no.clone().into()),
             (None, Ok(true), Some(row)) => {
                 if let Cost::Heavy { .. } = candidate.stored.cost() {
@@ -222,7 +276,9 @@ impl Authenticator {
     }
 
     /// Compares the password with the stored one, and records how long that took.
-    fn compare(&self, stored: &Stored, login: &str, password: &Secret) -> Result<bool, Flaw> {
+    fn compare(&self, candidate: &Candidate, password: &Secret) -> Result<bool, Flaw> {
+        let (stored, row) = (&candidate.stored, candidate.seen.row.as_ref());
+        let login = row.map_or("", |row| row.login.as_str());
         if stored.cost() == Cost::Cheap {
             return stored.verify(login, password.expose());
         }

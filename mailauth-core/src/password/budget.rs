@@ -51,6 +51,33 @@ impl Budget {
         Ok(work())
     }
 
+    /// Waits for the permit to verify passwords together on one thread, the first of which uses `memory` bytes. Returns
+    /// the permit of the thread and that of the first password.
+    ///
+    /// # Errors
+    /// Fails if there is no room before the deadline, or if the deadline has passed.
+    pub(crate) fn begin_together(&self, memory: u64, deadline: Instant) -> Result<(Permit<'_>, Permit<'_>), Busy> {
+        let mut thread = self.acquire(memory, deadline)?;
+        thread.memory = 0;
+        Ok((thread, Permit { budget: self, running: 0, memory }))
+    }
+
+    /// Returns true if others wait for a permit.
+    pub(crate) fn is_contended(&self) -> bool {
+        !self.state.lock().waiting.is_empty()
+    }
+
+    /// Returns the permit for one more password on a thread that has one, without waiting. `None` if there is no room, or
+    /// if others wait for a permit, which come first.
+    pub(crate) fn add_lane(&self, memory: u64) -> Option<Permit<'_>> {
+        let mut state = self.state.lock();
+        if !state.waiting.is_empty() || memory > self.memory.saturating_sub(state.memory) {
+            return None;
+        }
+        state.memory += memory;
+        Some(Permit { budget: self, running: 0, memory })
+    }
+
     fn acquire(&self, memory: u64, deadline: Instant) -> Result<Permit<'_>, Busy> {
         // After the deadline, no client waits for the result, and the work would delay the requests behind it.
         if memory > self.memory || Instant::now() >= deadline {
@@ -68,7 +95,7 @@ impl Budget {
                 state.memory += memory;
                 // There may be room for the next one too.
                 self.changed.notify_all();
-                return Ok(Permit { budget: self, memory });
+                return Ok(Permit { budget: self, running: 1, memory });
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -82,15 +109,17 @@ impl Budget {
 }
 
 /// A share of the budget. It is returned when this is dropped, also during a panic.
-struct Permit<'b> {
+pub(crate) struct Permit<'b> {
     budget: &'b Budget,
+    /// Number of verifications that it counts for: none for one of several that share a thread, which has a permit too.
+    running: usize,
     memory: u64,
 }
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
         let mut state = self.budget.state.lock();
-        state.running -= 1;
+        state.running -= self.running;
         state.memory -= self.memory;
         self.budget.changed.notify_all();
     }
@@ -178,6 +207,35 @@ mod tests {
             })
         });
         assert_eq!(outcome, Ok((Err(Busy), Ok(7))));
+    }
+
+    #[test]
+    fn passwords_on_one_thread_share_its_permit_and_count_their_memory() {
+        let budget = Budget::new(1, 100);
+        let (thread, first) = budget.begin_together(40, soon()).unwrap();
+        let second = budget.add_lane(40).expect("there is room");
+        assert!(budget.add_lane(40).is_none(), "the memory is used up");
+        assert!(budget.begin_together(1, Instant::now() + Duration::from_millis(20)).is_err(), "the thread is used up");
+        drop(first);
+        let third = budget.add_lane(60).expect("the first one has returned its memory");
+        drop((second, third, thread));
+        assert_eq!(budget.run(Cost::Heavy { memory: 100 }, soon(), || 7), Ok(7), "everything is returned");
+    }
+
+    #[test]
+    fn a_thread_adds_no_password_while_others_wait_for_a_permit() {
+        let budget = Budget::new(1, 100);
+        let (thread, first) = budget.begin_together(1, soon()).unwrap();
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| budget.run(Cost::Heavy { memory: 1 }, soon(), || 7));
+            while budget.state.lock().waiting.is_empty() {
+                std::thread::yield_now();
+            }
+            assert!(budget.add_lane(1).is_none());
+            drop((thread, first));
+            assert_eq!(other.join().unwrap(), Ok(7));
+        });
+        assert!(budget.add_lane(1).is_some());
     }
 
     #[test]

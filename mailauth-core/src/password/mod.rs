@@ -11,6 +11,7 @@
 
 mod budget;
 mod encoding;
+mod family;
 mod flaw;
 mod hmac_md5;
 mod limits;
@@ -37,8 +38,11 @@ mod sha1_crypt;
 mod sha_crypt;
 mod yescrypt;
 
+pub(crate) use budget::Permit;
 pub use budget::{Budget, Busy};
 pub(crate) use encoding::hex;
+pub use family::Family;
+pub(crate) use family::{Engine, Task};
 pub use flaw::Flaw;
 pub use hmac_md5::HmacMd5State;
 pub use limits::CostLimits;
@@ -141,13 +145,30 @@ impl Stored {
     /// # Errors
     /// Fails if the value cannot be verified, which for some schemes is detected only here.
     pub fn verify(&self, login: &str, password: &[u8]) -> Result<bool, Flaw> {
-        if password.is_empty() || password.len() > MAX_PASSWORD || password.contains(&0) {
+        if !is_possible(password) {
             return Ok(false);
         }
         match self.cost() {
             Cost::Cheap => wiped(|| self.0.verify(login, password)),
             Cost::Heavy { .. } => deeply_wiped(|| self.0.verify(login, password)),
         }
+    }
+
+    /// Returns the family of values that are verified together with this one. `None` if there is none, or if
+    /// this processor verifies them no faster together than one after the other.
+    pub fn family(&self) -> Option<Family> {
+        self.0.family().filter(|family| family.has_lanes())
+    }
+
+    /// Returns what to compute of `password` to verify it together with others. `None` if [`Stored::verify`] decides without
+    /// hashing it.
+    pub(crate) fn task(&self, password: &[u8]) -> Option<Task> {
+        if is_possible(password) { self.0.task(password) } else { None }
+    }
+
+    /// Returns true if the digest that was computed by the task of `password` is the right one.
+    pub(crate) fn is_digest(&self, password: &[u8], digest: &[u8]) -> bool {
+        is_possible(password) && self.0.is_digest(password, digest)
     }
 
     /// Returns the clear password if that is what is stored.
@@ -169,6 +190,11 @@ impl Stored {
     pub fn never_matching() -> Stored {
         Stored(Box::new(plain::NeverMatches(plain::KIND)))
     }
+}
+
+/// Returns true if a password may match a stored value at all.
+fn is_possible(password: &[u8]) -> bool {
+    !password.is_empty() && password.len() <= MAX_PASSWORD && !password.contains(&0)
 }
 
 impl std::fmt::Debug for Stored {

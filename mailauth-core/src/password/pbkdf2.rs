@@ -3,9 +3,10 @@
 //! follow `{PBKDF2-SHA256}` or a similar prefix, which is `{PBKDF2}` for SHA-1.
 
 use super::scheme::{Read, Scheme, Verifier};
-use super::{Cost, Flaw, HashRules, Kind, encoding};
+use super::{Cost, Family, Flaw, HashRules, Kind, Task, encoding};
 use crate::Secret;
 use ::pbkdf2::pbkdf2_hmac;
+use mailauth_lockstep::sha512;
 use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 use subtle::ConstantTimeEq;
@@ -19,6 +20,9 @@ pub const SCHEMES: &[Scheme] = &[
 
 /// A function that derives a key of the output's length.
 type Derive = fn(&[u8], &[u8], u32, &mut [u8]);
+
+/// The scheme whose values are verified together.
+const SHA512: &str = "PBKDF2-SHA512";
 
 struct Derived {
     scheme: &'static str,
@@ -69,7 +73,7 @@ fn read_sha256(text: &[u8], rules: &HashRules) -> Read {
 }
 
 fn read_sha512(text: &[u8], rules: &HashRules) -> Read {
-    read_passlib("PBKDF2-SHA512", "$pbkdf2-sha512$", 64, pbkdf2_hmac::<Sha512>, text, rules)
+    read_passlib(SHA512, "$pbkdf2-sha512$", 64, pbkdf2_hmac::<Sha512>, text, rules)
 }
 
 fn read_passlib(scheme: &'static str, id: &str, size: usize, derive: Derive, text: &[u8], rules: &HashRules) -> Read {
@@ -100,6 +104,21 @@ impl Verifier for Derived {
         let mut made = Secret::new(vec![0; self.key.len()]);
         (self.derive)(password, self.salt.expose(), self.iterations, made.expose_mut());
         Ok(made.expose().ct_eq(self.key.expose()).into())
+    }
+
+    fn family(&self) -> Option<Family> {
+        (self.scheme == SHA512).then_some(Family::Sha512)
+    }
+
+    fn task(&self, password: &[u8]) -> Option<Task> {
+        self.family()?;
+        let (password, salt) = (password.to_vec().into(), self.salt.expose().to_vec().into());
+        let iterations = self.iterations;
+        Some(Task::Sha512(sha512::Task::Pbkdf2 { password, salt, iterations }))
+    }
+
+    fn is_digest(&self, _: &[u8], digest: &[u8]) -> bool {
+        digest.ct_eq(self.key.expose()).into()
     }
 
     fn dummy(&self) -> Box<dyn Verifier> {

@@ -1,6 +1,6 @@
 //! What a scheme is: how its stored values are recognized and read, and how a password is verified against one.
 
-use super::{Cost, Flaw, HashRules, HmacMd5State, Kind};
+use super::{Cost, Family, Flaw, HashRules, HmacMd5State, Kind, Task};
 
 /// A stored value that has been read.
 pub trait Verifier: Send + Sync {
@@ -17,6 +17,22 @@ pub trait Verifier: Send + Sync {
 
     /// Returns a value of the same scheme and cost that no password matches.
     fn dummy(&self) -> Box<dyn Verifier>;
+
+    /// Returns the family of values that are verified together with this one, if there is one.
+    fn family(&self) -> Option<Family> {
+        None
+    }
+
+    /// Returns what to compute of `password` to verify it together with others, or `None` if [`Verifier::verify`] decides
+    /// without hashing it. It is neither empty nor contains a NUL.
+    fn task(&self, _password: &[u8]) -> Option<Task> {
+        None
+    }
+
+    /// Returns true if `digest`, which was computed by the task of `password`, is the right one. Compares in constant time.
+    fn is_digest(&self, _password: &[u8], _digest: &[u8]) -> bool {
+        false
+    }
 
     /// Returns the clear password if that is what is stored.
     fn clear(&self) -> Option<&[u8]> {

@@ -6,8 +6,9 @@
 
 use super::limits::rounds_by_length;
 use super::scheme::{Read, Scheme, Verifier};
-use super::{Cost, Flaw, HashRules, Kind, encoding};
+use super::{Cost, Family, Flaw, HashRules, Kind, Task, encoding};
 use crate::Secret;
+use mailauth_lockstep::sha512;
 use sha_crypt::{Params, sha256_crypt, sha512_crypt};
 use subtle::ConstantTimeEq;
 
@@ -26,6 +27,8 @@ trait Variant: Send + Sync + 'static {
     const SIZE: usize;
     /// The order in which the digest's bytes are written, three as four characters. 255 is not a position.
     const ORDER: &'static [[u8; 3]];
+    /// The family of which its values are, if several are verified together.
+    const FAMILY: Option<Family>;
     fn digest(password: &[u8], salt: &[u8], params: Params) -> Secret;
 }
 
@@ -48,6 +51,9 @@ impl Variant for Sha256 {
         [29, 19, 9],
         [30, 31, 255],
     ];
+
+    // The instructions for SHA-256 are as fast for one password as vector instructions are for several.
+    const FAMILY: Option<Family> = None;
 
     fn digest(password: &[u8], salt: &[u8], params: Params) -> Secret {
         sha256_crypt(password, salt, params).to_vec().into()
@@ -84,6 +90,8 @@ impl Variant for Sha512 {
         [41, 20, 62],
         [63, 255, 255],
     ];
+
+    const FAMILY: Option<Family> = Some(Family::Sha512);
 
     fn digest(password: &[u8], salt: &[u8], params: Params) -> Secret {
         sha512_crypt(password, salt, params).to_vec().into()
@@ -133,8 +141,12 @@ fn read<V: Variant>(text: &[u8], rules: &HashRules) -> Read {
 
 impl<V: Variant> ShaCrypt<V> {
     fn hash_of(rounds: u32, salt: &[u8], password: &[u8]) -> Option<Secret> {
-        let digest = V::digest(password, salt, Params::new(rounds).ok()?);
-        let byte = |at: u8| digest.expose().get(usize::from(at)).map_or(0, |byte| u32::from(*byte));
+        Some(Self::written(V::digest(password, salt, Params::new(rounds).ok()?).expose()))
+    }
+
+    /// Returns the digest in crypt(3)'s alphabet.
+    fn written(digest: &[u8]) -> Secret {
+        let byte = |at: u8| digest.get(usize::from(at)).map_or(0, |byte| u32::from(*byte));
         let mut text = String::with_capacity(V::SIZE * 2);
         for [high, middle, low] in V::ORDER {
             let (bits, characters) = match (*high, *middle, *low) {
@@ -144,7 +156,16 @@ impl<V: Variant> ShaCrypt<V> {
             };
             encoding::crypt64_group(&mut text, bits, characters);
         }
-        Some(text.into_bytes().into())
+        text.into_bytes().into()
+    }
+
+    /// Refuses a password with which the rounds take longer than the limit allows.
+    fn check_length(&self, password: &[u8]) -> Result<(), Flaw> {
+        if rounds_by_length(self.rounds, password) > u64::from(self.most) {
+            let what = "for a password of this length, its rounds are above [password] max_sha_crypt_rounds";
+            return Err(Flaw::TooCostly { scheme: V::NAME, what });
+        }
+        Ok(())
     }
 }
 
@@ -158,12 +179,23 @@ impl<V: Variant> Verifier for ShaCrypt<V> {
     }
 
     fn verify(&self, _: &str, password: &[u8]) -> Result<bool, Flaw> {
-        if rounds_by_length(self.rounds, password) > u64::from(self.most) {
-            let what = "for a password of this length, its rounds are above [password] max_sha_crypt_rounds";
-            return Err(Flaw::TooCostly { scheme: V::NAME, what });
-        }
+        self.check_length(password)?;
         let made = Self::hash_of(self.rounds, self.salt.expose(), password);
         Ok(made.is_some_and(|made| made.expose().ct_eq(self.hash.expose()).into()))
+    }
+
+    fn family(&self) -> Option<Family> {
+        V::FAMILY
+    }
+
+    fn task(&self, password: &[u8]) -> Option<Task> {
+        let family = V::FAMILY.filter(|_| self.check_length(password).is_ok())?;
+        let (password, salt, rounds) = (password.to_vec().into(), self.salt.expose().to_vec().into(), self.rounds);
+        (family == Family::Sha512).then_some(Task::Sha512(sha512::Task::Crypt { password, salt, rounds }))
+    }
+
+    fn is_digest(&self, _: &[u8], digest: &[u8]) -> bool {
+        Self::written(digest).expose().ct_eq(self.hash.expose()).into()
     }
 
     fn dummy(&self) -> Box<dyn Verifier> {
