@@ -166,6 +166,12 @@ pub fn looked_up(socket: &Path, login: &str) -> bool {
     ask(socket, format!("PRE . imap {login}\n").as_bytes()).is_ok_and(|reply| is_account(&reply))
 }
 
+/// Logs in (`AUTH`); returns true if the password is accepted.
+pub fn is_logged_in(socket: &Path, login: &str, password: &str) -> bool {
+    let body = format!("imap\nlogin\n{login}\n{password}\n");
+    ask(socket, format!("AUTH {}\n{body}", body.len()).as_bytes()).is_ok_and(|reply| is_account(&reply))
+}
+
 fn is_account(reply: &[u8]) -> bool {
     reply.ends_with(b"\n.\n")
 }
