@@ -10,6 +10,7 @@ mod finished_logins;
 mod login;
 mod lookup;
 pub mod mechanism;
+pub mod postfix;
 pub mod protocol;
 mod settings;
 

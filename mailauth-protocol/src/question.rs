@@ -9,6 +9,7 @@
 //!          | "alias" SP address
 //!          | "recipient" SP size SP address
 //!          | "sender" SP login SP [ address ]
+//!          | "logins" SP address
 //!
 //! reply    = "OK" [ SP text ] LF     yes, and the text is the answer
 //!          | "FAIL" LF               no
@@ -24,13 +25,14 @@
 //! - `recipient`: whether the address accepts a message of this size in bytes. Only this question is answered by `NOMAIL`,
 //!   if mail for the account is switched off, and by `OVER`, with a text that names the limit and the usage.
 //! - `sender`: whether the login may send as this address. No address, or `<>`, is mail without a sender.
+//! - `logins`: the logins that may send as the address, other than by an option that gives an account its whole domain.
 //!
 //! The text of `LATER` is the reason, for a log.
 //!
 //! A domain or address is the rest of its line, whatever bytes that holds. A size of `-1` means that it is not known,
 //! as in Exim's `$message_size`. The text of `account` is a list of `name="value"` separated by spaces, in which `\`
-//! and `"` are escaped by `\`, as Exim's `${extract` reads it. The text of `alias` is a list of addresses separated by
-//! a comma and a space.
+//! and `"` are escaped by `\`, as Exim's `${extract` reads it. The texts of `alias` and
+//! `logins` are lists of addresses separated by a comma and a space.
 //!
 //! Courier's daemon closes without a byte, as for every command that it does not know. That means "not now" here too.
 
@@ -61,6 +63,8 @@ pub enum Question {
         /// Address of the sender; empty for mail without one.
         address: Vec<u8>,
     },
+    /// Asks for the logins that may send as this address, other than by an option that gives them its whole domain.
+    SenderLogins(Vec<u8>),
 }
 
 impl Question {
@@ -71,6 +75,7 @@ impl Question {
             b"domain" => Some(Question::Domain(rest.to_vec())),
             b"account" => Some(Question::Account(rest.to_vec())),
             b"alias" => Some(Question::Alias(rest.to_vec())),
+            b"logins" => Some(Question::SenderLogins(rest.to_vec())),
             b"recipient" => {
                 let (size, address) = split(rest)?;
                 Some(Question::Recipient { address: address.to_vec(), size: parse_size(size)? })
@@ -94,6 +99,7 @@ impl Question {
             Question::Domain(name) => ("domain".to_owned(), name),
             Question::Account(address) => ("account".to_owned(), address),
             Question::Alias(address) => ("alias".to_owned(), address),
+            Question::SenderLogins(address) => ("logins".to_owned(), address),
             Question::Recipient { address, size } => (format!("recipient {size}"), address),
             Question::Sender { login, address } => return compose_sender(login, address),
         };

@@ -90,6 +90,19 @@ impl Router {
         }
     }
 
+    /// Returns the answer to `question` by a host that has every change, asked just now: a list, in which what is missing
+    /// counts as no.
+    pub(super) fn certainly<T>(
+        &self,
+        asked: &Question<'_>,
+        question: impl FnOnce(&Reads<'_>) -> Answer<T>,
+    ) -> Answer<T> {
+        let newest = self.store.newest();
+        let answer = question(&Reads::new(newest.as_deref().unwrap_or(&*self.store), true))?;
+        self.check_certain(asked)?;
+        Ok(answer)
+    }
+
     /// Fails if one of the answers of the store since the question began may be from a copy.
     fn check_certain(&self, asked: &Question<'_>) -> Answer<()> {
         Ok(self.store.certain_since(asked.doubts)?)

@@ -30,6 +30,20 @@ impl Router {
         self.record_outage(&question, may)
     }
 
+    /// Returns the logins that may send as `address`, in order, for mail servers that look the logins of an address up:
+    /// each login for which [`Router::sender`] says yes, except those that may because of their option
+    /// `send-as=domain`. Of an alias that leads to more than a hundred addresses, the others are named too, whether they
+    /// are logins or not. No if there is none. A login that is missing in the list is refused, so the list is read from a
+    /// host that has every change.
+    pub fn sender_logins(&self, address: &[u8]) -> Answer<Vec<String>> {
+        let question = self.question(address);
+        let logins = self.login(address).and_then(|address| {
+            let logins = self.certainly(&question, |reads| Ok(self.logins_behind(reads, &address)?))?;
+            if logins.is_empty() { Err(No::UnknownLogin.into()) } else { Ok(logins) }
+        });
+        self.record_outage(&question, logins)
+    }
+
     fn may_send(&self, reads: &Reads<'_>, login: &Login, address: Option<&Login>) -> Answer<()> {
         let row = reads.row(login)?.ok_or(No::UnknownLogin)?;
         if !row.domain_enabled {
@@ -79,6 +93,30 @@ impl Router {
             }
         }
         unknown.map_or(Ok(false), Err)
+    }
+
+    /// Returns the logins of the accounts that [`Router::leads_to`] finds for `first`.
+    fn logins_behind(&self, reads: &Reads<'_>, first: &Login) -> Result<Vec<String>, NotNow> {
+        let mut waiting = VecDeque::from([first.clone()]);
+        let (mut followed, mut logins) = (BTreeSet::new(), BTreeSet::new());
+        for _ in 0..MOST_ADDRESSES {
+            let Some(address) = waiting.pop_front() else { break };
+            if let Some(owner) = self.owner(reads, &address)? {
+                if reads.row(&owner)?.is_some_and(|row| row.enabled && row.domain_enabled) {
+                    logins.insert(owner.to_string());
+                }
+                continue;
+            }
+            match self.place_here(reads, &address, followed.insert(address.clone()))? {
+                Place::Alias(targets) => {
+                    waiting.extend(targets.iter().filter_map(|target| Login::parse(target.as_bytes(), None).ok()));
+                }
+                Place::Of(domain) => waiting.extend(address.in_domain(&domain)),
+                Place::Mailbox(_) | Place::Refused(_) | Place::SentOn | Place::Elsewhere => {}
+            }
+        }
+        logins.extend(waiting.iter().map(Login::to_string));
+        Ok(logins.into_iter().collect())
     }
 
     /// Returns the account with this address, with or without a detail.

@@ -169,7 +169,7 @@ impl Dispatcher {
             Question::Recipient { address, size } => {
                 self.answer_recipient(connection, permits::Question { address, size });
             }
-            Question::Domain(_) | Question::Alias(_) | Question::Sender { .. } => {
+            Question::Domain(_) | Question::Alias(_) | Question::Sender { .. } | Question::SenderLogins(_) => {
                 let response = Response::route(&connection.config.backend.router, &question, connection.deadline);
                 self.respond(connection, response);
             }

@@ -116,6 +116,7 @@ impl Response {
             }
             Question::Alias(address) => answer_line(router.alias(address), |targets| alias_text(&targets)),
             Question::Sender { login, address } => answer_line(router.sender(login, address), |()| Ok(String::new())),
+            Question::SenderLogins(address) => answer_line(router.sender_logins(address), |logins| alias_text(&logins)),
             Question::Recipient { address, size } => {
                 return Response::recipient(router.recipient(address, *size, deadline));
             }

@@ -1,6 +1,7 @@
 //! Checks whether the account in a daemon's answer may be used. A program that runs as root takes on the user and the
 //! home that the answer names.
 
+use crate::reply::account_values;
 use mailauth_core::account::Account;
 use mailauth_core::mailbox::{MailboxDefaults, Refused};
 use std::borrow::Cow;
@@ -15,7 +16,7 @@ pub(super) fn account(permits: Option<&MailboxDefaults>, account: &Account) -> R
 
 /// Checks the account in the text of [`Question::Account`](crate::Question).
 pub(super) fn account_text(permits: Option<&MailboxDefaults>, text: &str) -> Result<(), Refused> {
-    let values = values(text).ok_or_else(|| refused("text", "cannot be read"))?;
+    let values = account_values(text).ok_or_else(|| refused("text", "cannot be read"))?;
     let value = |name: &'static str| {
         let mut found = values.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| &**value);
         match (found.next(), found.next()) {
@@ -41,33 +42,6 @@ fn not_root(uid: u32, gid: u32) -> Result<(), Refused> {
 
 fn refused(column: &'static str, problem: &'static str) -> Refused {
     Refused { column, problem: Cow::Borrowed(problem) }
-}
-
-/// Returns the names and values of a list such as `name="value" name="value"`. Exim accepts more forms than this, and
-/// reads some in other ways: a text that Exim could read differently is rejected.
-fn values(text: &str) -> Option<Vec<(&str, String)>> {
-    let mut found = Vec::new();
-    let mut rest = text;
-    loop {
-        let (name, quoted) = rest.split_once("=\"")?;
-        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
-            return None;
-        }
-        let mut value = String::new();
-        let mut chars = quoted.chars();
-        loop {
-            match chars.next()? {
-                '"' => break,
-                '\\' => value.push(chars.next().filter(|c| matches!(c, '\\' | '"'))?),
-                c => value.push(c),
-            }
-        }
-        found.push((name, value));
-        rest = match chars.as_str() {
-            "" => return Some(found),
-            more => more.strip_prefix(' ')?,
-        };
-    }
 }
 
 #[cfg(test)]

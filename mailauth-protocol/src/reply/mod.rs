@@ -1,8 +1,10 @@
 //! Replies: writing them, as the server does, and reading them, as the client does.
 
+mod account_values;
 mod read;
 mod write;
 
+pub use account_values::{account_values, value_in_account};
 pub use read::{Record, RecordError, Reply};
 pub use write::{Passwords, Unsendable, account, account_text, alias_text, domain_text, line, list_row};
 

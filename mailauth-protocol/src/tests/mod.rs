@@ -40,6 +40,7 @@ fn shown(request: Request) -> String {
         Command::Ask(Question::Domain(name)) => format!("domain {}", text(name)),
         Command::Ask(Question::Account(address)) => format!("account of {}", text(address)),
         Command::Ask(Question::Alias(address)) => format!("alias {}", text(address)),
+        Command::Ask(Question::SenderLogins(address)) => format!("logins of {}", text(address)),
         Command::Ask(Question::Recipient { address, size }) => format!("{size} bytes for {}", text(address)),
         Command::Ask(Question::Sender { login, address }) => format!("{} as {}", text(login), text(address)),
         Command::Never(_) => "never".into(),
@@ -81,11 +82,12 @@ fn text(reply: &[u8]) -> String {
     String::from_utf8(reply.to_vec()).unwrap()
 }
 
-fn questions(about: &[u8]) -> [Question; 6] {
+fn questions(about: &[u8]) -> [Question; 7] {
     [
         Question::Domain(about.to_vec()),
         Question::Account(about.to_vec()),
         Question::Alias(about.to_vec()),
+        Question::SenderLogins(about.to_vec()),
         Question::Recipient { address: about.to_vec(), size: 0 },
         Question::Recipient { address: about.to_vec(), size: u64::MAX },
         Question::Sender { login: b"anna@x.example".to_vec(), address: about.to_vec() },

@@ -141,3 +141,72 @@ fn in_an_outage_yes_may_be_said_by_a_copy_and_no_is_not() {
         assert!(matches!(away.sender(b"anna@x.example", b"bruno@x.example"), Err(Refusal::NotNow(_))), "{answered}");
     }
 }
+
+/// Returns the logins that may send as `address`, one after the other; none if the answer is no.
+fn logins(router: &Router, address: &str) -> String {
+    match router.sender_logins(address.as_bytes()) {
+        Ok(logins) => logins.join(" "),
+        Err(Refusal::No(_)) => String::new(),
+        Err(Refusal::NotNow(why)) => panic!("{address}: {why}"),
+    }
+}
+
+#[test]
+fn the_logins_of_an_address_are_those_that_may_send_as_it() {
+    let robot = AccountRow { receives: false, ..row("robot@x.example") };
+    let gone = AccountRow { enabled: false, ..row("gone@x.example") };
+    let accounts = [row("anna@x.example"), row("bruno@x.example"), row("anna+shop@x.example"), gone, robot];
+    let table = table()
+        .with_accounts(accounts.into_iter().chain([row("carla@off.example")]))
+        .with_alias_domain()
+        .and_alias("team@x.example", &["Bruno@X.example", "anna+news@x.example", "other@elsewhere.example"])
+        .and_alias("all@x.example", &["team@x.example", "gone@x.example"])
+        .and_alias("bruno@x.example", &["bruno@x.example", "anna@x.example"])
+        .and_alias("loop@x.example", &["loop@x.example"])
+        .and_alias("@x.example", &["robot@x.example"]);
+    let router = over(table);
+    for (address, expected) in [
+        ("anna@x.example", "anna@x.example"),
+        ("ANNA+News@Y.example", "anna@x.example"),
+        ("anna+shop@x.example", "anna+shop@x.example"),
+        ("bruno@y.example", "bruno@x.example"),
+        ("team@x.example", "anna@x.example bruno@x.example"),
+        ("all@y.example", "anna@x.example bruno@x.example"),
+        ("unknown@x.example", "robot@x.example"),
+        ("loop@x.example", ""),
+        ("gone@x.example", ""),
+        ("carla@off.example", ""),
+        ("anna@elsewhere.example", ""),
+        ("@x.example", ""),
+        ("", ""),
+    ] {
+        assert_eq!(logins(&router, address), expected, "{address}");
+        let senders = ["anna", "bruno", "anna+shop", "gone", "robot"].map(|name| format!("{name}@x.example"));
+        for login in senders.iter().map(String::as_str).chain(["carla@off.example"]) {
+            let is_listed = expected.split(' ').any(|listed| listed == login);
+            assert_eq!(is_listed, !address.is_empty() && may(&router, login, address), "{login} as {address}");
+        }
+    }
+}
+
+#[test]
+fn no_login_is_missing_in_the_list_of_an_address_that_leads_to_many() {
+    let many: Vec<String> = (0..1000).map(|i| format!("a{i}@x.example")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let table = table().with_accounts(many.iter().map(|login| row(login))).and_alias("all@x.example", &many);
+    let logins = over(table).sender_logins(b"all@x.example").unwrap();
+    assert!(many.iter().all(|login| logins.iter().any(|listed| listed == login)));
+}
+
+#[test]
+fn the_logins_of_an_address_are_never_those_of_a_copy() {
+    let not_now = |router: &Router, address: &str| {
+        assert!(matches!(router.sender_logins(address.as_bytes()), Err(Refusal::NotNow(_))), "{address}");
+    };
+    for address in ["anna@x.example", "unknown@x.example"] {
+        not_now(&over(copy_of(table())), address);
+        for answered in 0..2 {
+            not_now(&over(failing_after(answered, table())), address);
+        }
+    }
+}
