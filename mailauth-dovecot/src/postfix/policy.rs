@@ -59,8 +59,7 @@ impl Reader for Attributes {
 
     fn read(&mut self, input: &[u8]) -> Result<Vec<Delivery>, &'static str> {
         let mut requests = Vec::new();
-        let mut lines = input.split_inclusive(|b| *b == b'\n').peekable();
-        while let Some(part) = lines.next() {
+        for part in input.split_inclusive(|b| *b == b'\n') {
             self.length += part.len();
             let text = part.strip_suffix(b"\n");
             self.line.extend_from_slice(text.unwrap_or(part));
