@@ -211,6 +211,7 @@ fn address_text(config: &LiveConfig, question: &Question, deadline: Instant) -> 
         Question::Domain(name) => Ok(domain_text(router.domain(name)?).to_owned()),
         Question::Account(address) => account_text(&router.account(address)?),
         Question::Alias(address) => alias_text(&router.alias(address)?),
+        Question::SenderLogins(address) => alias_text(&router.sender_logins(address)?),
         Question::Sender { login, address } => router.sender(login, address).map(|()| Ok(String::new()))?,
         Question::Recipient { address, size } => {
             router.recipient(address, *size, deadline).map(|()| Ok(String::new()))?
