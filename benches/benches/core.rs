@@ -1,6 +1,6 @@
 //! Cost of single steps of a login: `cargo bench -p mailauth-benches --bench core`.
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use mailauth_core::account::{AccountRow, Password};
 use mailauth_core::authenticate::{Authenticator, Credential, Request};
 use mailauth_core::config::{CacheConfig, Config};
@@ -9,6 +9,9 @@ use mailauth_core::store::AccountStore;
 use mailauth_core::store::cache::Cache;
 use mailauth_core::testing::MemoryStore;
 use mailauth_core::{Login, Service};
+use mailauth_lockstep::Lockstep;
+use mailauth_lockstep::sha512::{LANES, Sha512Lanes, Task, Unit};
+use sha2::block_api::compress512;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,6 +37,49 @@ fn verify(criterion: &mut Criterion) {
             });
         });
     }
+}
+
+/// Measures the compression function of SHA-512: of one block, and of a block of each lane.
+fn sha512_blocks(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("SHA-512");
+    let (mut state, block) = ([1_u64; 8], [3_u8; 128]);
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("one block", |bencher| {
+        bencher.iter(|| compress512(black_box(&mut state), black_box(&[block])));
+    });
+    let Some(unit) = Unit::detected() else { return };
+    let (mut states, blocks) = ([[1_u64; LANES]; 8], [[3_u64; LANES]; 16]);
+    group.throughput(Throughput::Elements(unit.lanes() as u64));
+    group.bench_function(format!("a block of each of {} lanes by {}", unit.lanes(), unit.name()), |bencher| {
+        bencher.iter(|| unit.compress(black_box(&mut states), black_box(&blocks)));
+    });
+}
+
+/// Measures sha512-crypt with 5,000 rounds: of one password, and of each of many in all lanes.
+fn sha512_crypt(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("sha512-crypt");
+    group.sample_size(20);
+    group.throughput(Throughput::Elements(1));
+    let rules = HashRules::default();
+    let value = hash(NewScheme::Sha512Crypt, b"Secret-Passw0rd").expect("a hash");
+    let stored = Stored::parse(value.expose(), &rules).expect("a sound value");
+    group.bench_function("one password", |bencher| {
+        bencher.iter(|| stored.verify("anna@example.org", black_box(b"Secret-Passw0rd")));
+    });
+    let Some(unit) = Unit::detected() else { return };
+    let mut lanes = Sha512Lanes::new(unit);
+    let task = Task::Crypt {
+        password: b"Secret-Passw0rd".to_vec().into(),
+        salt: b"saltsaltsaltsalt".to_vec().into(),
+        rounds: 5000,
+    };
+    group.throughput(Throughput::Elements(unit.lanes() as u64));
+    group.bench_function(format!("{} passwords together", unit.lanes()), |bencher| {
+        bencher.iter(|| {
+            (0..unit.lanes()).for_each(|lane| lanes.load(lane, task.clone()));
+            assert_eq!(lanes.run().len(), unit.lanes());
+        });
+    });
 }
 
 /// Measures parsing a login as a client sent it.
@@ -81,5 +127,5 @@ fn remembered(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, verify, login, remembered);
+criterion_group!(benches, verify, sha512_blocks, sha512_crypt, login, remembered);
 criterion_main!(benches);

@@ -21,6 +21,7 @@ mod changes;
 mod enumeration;
 mod kept_rows;
 mod throttle;
+mod together;
 mod unknown_logins;
 mod unusable_rows;
 mod verified_passwords;

@@ -57,6 +57,9 @@ trait Queue: Default {
 
     fn take(&mut self) -> Option<Self::Work>;
 
+    /// Returns the work that would be taken next.
+    fn peek(&self) -> Option<&Self::Work>;
+
     /// Takes the work of which the loss is the least unfair: the newest one of the account or client that has most.
     fn displace(&mut self) -> Option<Self::Work>;
 
@@ -120,6 +123,27 @@ impl<T> FairQueue<T> {
         self.familiar.take()
     }
 
+    /// Takes the first work in the order of the turns that is suitable, where only the next work of each account counts.
+    /// Returns true with it if it overtakes other work.
+    pub fn take_next(&mut self, is_suitable: impl Fn(&T) -> bool) -> Option<(T, bool)> {
+        let turn_of_others = self.familiar.number == 0 || self.in_a_row + 1 >= TURNS_PER_UNFAMILIAR;
+        let has_turn = if turn_of_others && self.others.number > 0 { &self.others } else { &self.familiar };
+        let overtakes = !has_turn.peek().is_some_and(&is_suitable);
+        let others_first = turn_of_others && self.others.has_next(&is_suitable);
+        if others_first || !self.familiar.has_next(&is_suitable) {
+            let work = self.others.take_next(&is_suitable)?;
+            self.in_a_row = 0;
+            return Some((work, overtakes));
+        }
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        self.familiar.take_next(&is_suitable).map(|work| (work, overtakes))
+    }
+
+    /// Returns true if there is work that [`FairQueue::take_next`] would take.
+    pub fn has_next(&self, is_suitable: impl Fn(&T) -> bool) -> bool {
+        self.familiar.has_next(&is_suitable) || self.others.has_next(&is_suitable)
+    }
+
     fn queue(&mut self, familiar: bool) -> &mut Accounts<T> {
         if familiar { &mut self.familiar } else { &mut self.others }
     }
@@ -135,6 +159,10 @@ impl<T> Queue for VecDeque<T> {
 
     fn take(&mut self) -> Option<T> {
         self.pop_front()
+    }
+
+    fn peek(&self) -> Option<&T> {
+        self.front()
     }
 
     fn displace(&mut self) -> Option<T> {
@@ -155,6 +183,29 @@ impl<Q> Default for RoundRobin<Q> {
 impl<Q: Queue> RoundRobin<Q> {
     fn number_of(&self, key: u64) -> usize {
         self.queues.get(&key).map_or(0, Queue::len)
+    }
+
+    /// Takes the next work of the queue at this place of the order.
+    fn take_at(&mut self, place: usize) -> Option<Q::Work> {
+        let key = self.order.remove(place)?;
+        let work = self.change(key, Q::take);
+        if self.queues.contains_key(&key) {
+            self.order.push_back(key);
+        }
+        work
+    }
+
+    /// Returns the place in the order of the first queue whose next work is suitable.
+    fn place_of(&self, is_suitable: impl Fn(&Q::Work) -> bool) -> Option<usize> {
+        self.order.iter().position(|key| self.queues.get(key).and_then(Queue::peek).is_some_and(&is_suitable))
+    }
+
+    fn has_next(&self, is_suitable: impl Fn(&Q::Work) -> bool) -> bool {
+        self.place_of(is_suitable).is_some()
+    }
+
+    fn take_next(&mut self, is_suitable: impl Fn(&Q::Work) -> bool) -> Option<Q::Work> {
+        self.place_of(is_suitable).and_then(|place| self.take_at(place))
     }
 
     /// Removes work from one queue by calling `take`.
@@ -191,12 +242,11 @@ impl<Q: Queue> Queue for RoundRobin<Q> {
     }
 
     fn take(&mut self) -> Option<Q::Work> {
-        let key = self.order.pop_front()?;
-        let work = self.change(key, Q::take);
-        if self.queues.contains_key(&key) {
-            self.order.push_back(key);
-        }
-        work
+        self.take_at(0)
+    }
+
+    fn peek(&self) -> Option<&Q::Work> {
+        self.order.front().and_then(|key| self.queues.get(key)).and_then(Queue::peek)
     }
 
     fn displace(&mut self) -> Option<Q::Work> {
@@ -290,6 +340,43 @@ mod tests {
         assert_eq!(fair.add(of(1), 1), Added::Refused(1), "familiar accounts are not displaced by others");
         assert_eq!(drain(&mut fair), (100..116).collect::<Vec<_>>());
         assert!(fair.others.order.is_empty() && fair.others.queues.is_empty());
+    }
+
+    #[test]
+    fn suitable_work_is_taken_in_the_order_of_the_turns() {
+        let mut fair = FairQueue::new(100);
+        for (account, work) in [(1, "a1"), (1, "a2"), (2, "b1"), (3, "a3"), (4, "b2"), (1, "b3")] {
+            fair.add(of(account), work);
+        }
+        let is_a = |work: &&str| work.starts_with('a');
+        assert!(fair.has_next(is_a));
+        assert_eq!(fair.take_next(is_a), Some(("a1", false)));
+        assert_eq!(fair.take_next(is_a), Some(("a3", true)), "account 1 had its turn, and account 2 is passed over");
+        assert_eq!(fair.take_next(is_a), Some(("a2", true)));
+        assert!(!fair.has_next(is_a) && fair.take_next(is_a).is_none());
+        assert_eq!(drain(&mut fair), ["b1", "b2", "b3"]);
+        assert_eq!(fair.waiting(), (0, 100));
+    }
+
+    #[test]
+    fn suitable_work_of_familiar_accounts_has_most_turns_too() {
+        let mut fair = FairQueue::new(1000);
+        for account in 0..12 {
+            fair.add(of(account), "other");
+            fair.add(of_familiar(100 + account), "familiar");
+        }
+        let order: Vec<_> = std::iter::from_fn(|| fair.take_next(|_| true)).collect();
+        assert!(order.iter().all(|(_, overtakes)| !overtakes));
+        for turns in order[..16].chunks(4) {
+            assert_eq!(
+                turns.iter().map(|(work, _)| *work).collect::<Vec<_>>(),
+                ["familiar", "familiar", "familiar", "other"]
+            );
+        }
+        fair.add(of(1), "other");
+        fair.add(of_familiar(2), "familiar");
+        assert_eq!(fair.take_next(|work| *work == "other"), Some(("other", true)), "the familiar one would be next");
+        assert_eq!(fair.take(), Some("familiar"));
     }
 
     #[test]

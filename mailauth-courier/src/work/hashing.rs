@@ -2,6 +2,10 @@
 //!
 //! They wait in the order of [`FairQueue`], not in the order of their arrival. The threads are those of a work queue
 //! that has a job for each waiting password. Which password a job hashes is decided when it begins.
+//!
+//! If several wait that can be hashed together ([`Family`]), a job takes those too, in the order of the queue, and hashes
+//! the next one when one has ended. The jobs of the passwords that it takes find nothing to do. It passes over passwords
+//! of other families only for a limited time ([`TURNS`]).
 
 use super::dispatcher::Dispatcher;
 use super::fair_queue::{Added, FairQueue, Submitter};
@@ -9,10 +13,17 @@ use super::queue::WorkQueue;
 use super::waiting::Waiting;
 use mailauth_core::account::Account;
 use mailauth_core::answer::Answer;
-use mailauth_core::authenticate::{Authenticator, Verification};
+use mailauth_core::authenticate::{Authenticator, PendingLogin, PendingLogins, Verification, finish_together};
+use mailauth_core::password::Family;
 use mailauth_core::sync::{Mutex, MutexGuard};
 use std::io;
 use std::sync::Arc;
+
+/// Number of passwords that a job takes at most. Then its thread begins again with the password that is next.
+const TURNS: usize = 256;
+
+/// Number of turns that it costs to pass over a password of another family.
+const TURNS_FOR_OVERTAKING: usize = 8;
 
 /// The passwords that wait, and the threads that hash them.
 pub(crate) struct HashingQueue {
@@ -83,9 +94,13 @@ impl HashingQueue {
     }
 
     fn run_next(&self) {
-        let next = self.lock().take();
-        if let Some(job) = next {
-            job.run();
+        let mut waiting = self.lock();
+        let Some(job) = waiting.take() else { return };
+        let family = job.verification.family().filter(|family| waiting.has_next(|other| other.is_of(*family)));
+        drop(waiting);
+        match family {
+            Some(_) => finish_together(job.into(), &mut Turns { queue: self, left: TURNS }),
+            None => job.run(),
         }
     }
 
@@ -94,7 +109,55 @@ impl HashingQueue {
     }
 }
 
+/// The passwords that one job takes from the queue.
+struct Turns<'q> {
+    queue: &'q HashingQueue,
+    left: usize,
+}
+
+/// A client that waits for the answer to a login.
+struct Client {
+    dispatcher: Dispatcher,
+    waiting: Box<dyn Waiting<Answer<Box<Account>>>>,
+}
+
+impl PendingLogins for Turns<'_> {
+    type Client = Client;
+
+    fn next(&mut self, family: Family) -> Option<PendingLogin<Client>> {
+        if self.left == 0 {
+            return None;
+        }
+        let (job, overtakes) = self.queue.lock().take_next(|job| job.is_of(family))?;
+        self.left = self.left.saturating_sub(if overtakes { TURNS_FOR_OVERTAKING } else { 1 });
+        Some(job.into())
+    }
+
+    fn is_waiting(&self, client: &Client) -> bool {
+        client.waiting.is_wanted()
+    }
+
+    fn answer(&mut self, client: Client, answer: Option<Answer<Box<Account>>>) {
+        match answer {
+            Some(answer) => client.waiting.take(answer),
+            None => client.dispatcher.count_gone(),
+        }
+    }
+}
+
+impl From<HashingJob> for PendingLogin<Client> {
+    fn from(job: HashingJob) -> Self {
+        let HashingJob { dispatcher, authenticator, verification, waiting } = job;
+        PendingLogin { authenticator, verification, client: Client { dispatcher, waiting } }
+    }
+}
+
 impl HashingJob {
+    /// Returns true if its password can be hashed together with those of `family`.
+    fn is_of(&self, family: Family) -> bool {
+        self.verification.family() == Some(family)
+    }
+
     /// Hashes the password and answers, unless the client has disconnected.
     pub fn run(self) {
         let HashingJob { dispatcher, authenticator, verification, waiting } = self;
