@@ -73,8 +73,8 @@ pub use model::secret::Secret;
 pub use model::service::{Service, Services, ServicesError};
 pub use model::{account, alias, detail, mailbox, names, spelling};
 pub use system::{
-    credentials, environment, home, lock_file, notify, parents, printable, privileges, process_memory, system_ids,
-    trusted_path,
+    credentials, environment, home, lock_file, notify, parents, poller, printable, privileges, process_memory,
+    system_ids, trusted_path,
 };
 
 use system::stack;

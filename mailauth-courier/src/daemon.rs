@@ -2,9 +2,11 @@
 
 use crate::accept::acceptor::Acceptor;
 use crate::accept::descriptors;
+use crate::accept::kept::KeptListener;
 use crate::accept::listener::{BindError, Listener, SocketSpec};
 use crate::io::slow_reader::SlowReader;
 use crate::io::slow_writer::SlowWriter;
+use crate::kept_sockets::{self, KeptSockets};
 use crate::live_config::{AccessBySocket, LiveConfig};
 use crate::observe::metrics::{Metrics, MetricsListener};
 use crate::process::identity::IdentityError;
@@ -17,7 +19,7 @@ use crate::work::learner::Learner;
 use crate::work::queue::WorkQueue;
 use crate::work::recipient_queues::RecipientQueues;
 use mailauth_core::Backend;
-use mailauth_core::config::{CourierConfig, MetricsAddress};
+use mailauth_core::config::{Config, CourierConfig, MetricsAddress};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -61,22 +63,24 @@ enum OwnSocket {
 pub struct Listeners {
     courier: Listener,
     own: Option<Listener>,
+    kept: Vec<KeptListener>,
 }
 
 impl From<Listener> for Listeners {
     fn from(courier: Listener) -> Self {
-        Listeners { courier, own: None }
+        Listeners { courier, own: None, kept: Vec::new() }
     }
 }
 
 impl Listeners {
-    /// Listens on both sockets of `config`. If the one for mailauth's own programs cannot be bound, the log says why:
+    /// Listens on all sockets of `config`. If the one for mailauth's own programs cannot be bound, the log says why:
     /// they ask on the other one then, as Courier's programs always do.
     ///
     /// # Errors
-    /// Fails if the socket for Courier's programs cannot be bound.
-    pub fn bind(config: &CourierConfig) -> Result<Self, BindError> {
-        Ok(Listeners { courier: Listener::bind(config)?, own: bind_own_or_warn(config) })
+    /// Fails if another socket cannot be bound.
+    pub fn bind(config: &Config) -> Result<Self, BindError> {
+        let kept = kept_sockets::bind(config)?;
+        Ok(Listeners { courier: Listener::bind(&config.courier)?, own: bind_own_or_warn(&config.courier), kept })
     }
 }
 
@@ -96,6 +100,7 @@ pub struct Daemon {
     acceptor: Acceptor,
     /// Acceptor of the socket for mailauth's own programs.
     own_acceptor: Option<Acceptor>,
+    kept_sockets: KeptSockets,
     slow_reader: JoinHandle<()>,
     slow_writer: JoinHandle<()>,
     delayed_replies: JoinHandle<()>,
@@ -111,11 +116,12 @@ impl Daemon {
     /// # Errors
     /// Fails if a user or group in the configuration does not exist, or the system provides no threads.
     pub fn start(listeners: impl Into<Listeners>, settings: Settings, backend: Backend) -> Result<Self, StartError> {
-        let Listeners { courier: listener, own } = listeners.into();
+        let Listeners { courier: listener, own, kept } = listeners.into();
         let config = live_config(&settings, &listener, backend)?;
         let queues = queues(&settings, config.limits.total)?;
         let shared = Arc::new(Shared::new(config, queues));
         let dispatcher = Dispatcher::new(&shared);
+        let kept_sockets = KeptSockets::start(kept, &settings, &dispatcher)?;
         let writer = Arc::clone(&shared.queues.slow_writer);
         let slow_writer = Builder::new().name("slow-writer".into()).spawn(move || writer.run())?;
         let delayed = dispatcher.clone();
@@ -130,6 +136,7 @@ impl Daemon {
             shared,
             acceptor,
             own_acceptor,
+            kept_sockets,
             slow_reader,
             slow_writer,
             delayed_replies,
@@ -174,6 +181,7 @@ impl Daemon {
         let current = self.acceptor.listener();
         let listener = if spec.is_served_by(current.spec()) { None } else { Some(current.rebind(spec)?) };
         let own = self.own_socket_under(&settings.courier)?;
+        let kept = self.kept_sockets.bind_new(&settings)?;
         let config = live_config(&settings, listener.as_ref().unwrap_or(current), backend)?;
         let queues = &self.shared.queues;
         queues.lookups.resize(settings.lookup_threads(), config.limits.total)?;
@@ -186,6 +194,7 @@ impl Daemon {
             OwnSocket::Replaced(listener) => Some(Some(open(listener)?)),
             OwnSocket::Removed => Some(None),
         };
+        self.kept_sockets.change(kept, &settings, &Dispatcher::new(&self.shared))?;
         self.shared.replace_config(config);
         self.learner.restart();
         self.settings = settings;
@@ -225,6 +234,8 @@ impl Daemon {
         if let Some(own) = self.own_acceptor {
             own.close();
         }
+        // Before the queues that answer its questions.
+        self.kept_sockets.stop(Instant::now() + patience);
         queues.delayed_replies.release();
         queues.slow_reader.stop();
         // No thread here can end by a panic: the panic of a request is caught.
@@ -256,6 +267,8 @@ fn queues(settings: &Settings, max_connections: usize) -> io::Result<Queues> {
 
 fn live_config(settings: &Settings, listener: &Listener, backend: Backend) -> Result<LiveConfig, StartError> {
     let access = AccessBySocket::new(&settings.courier, Some(listener.group()))?;
-    let max_connections = descriptors::reserve(settings.courier.max_connections);
+    let kept = if settings.kept.is_empty() { 0 } else { settings.dovecot.max_connections };
+    let max_connections = descriptors::reserve(settings.courier.max_connections + kept);
+    let max_connections = max_connections.saturating_sub(kept).max(1);
     Ok(LiveConfig::new(&settings.courier, &settings.rules, backend, access, max_connections))
 }

@@ -27,6 +27,7 @@
 mod accept;
 mod daemon;
 mod io;
+mod kept_sockets;
 mod live_config;
 mod observe;
 pub mod options;

@@ -67,7 +67,8 @@ impl LiveConfig {
     pub fn access(&self, kind: SocketKind) -> &Access {
         match kind {
             SocketKind::Courier => &self.access.courier,
-            SocketKind::Own => &self.access.own,
+            // The mode of a kept socket decides who may connect; it is served by another acceptor.
+            SocketKind::Own | SocketKind::Kept => &self.access.own,
         }
     }
 }

@@ -85,7 +85,7 @@ fn run(options: &Options, log: &Log) -> Result<(), Failure> {
     }
     let root_part = root_part(&config);
     let looks_at_all = !rustix::process::geteuid().is_root() && !config.courier.mailboxes.exists();
-    let listeners = Listeners::bind(&config.courier).map_err(Failure::run)?;
+    let listeners = Listeners::bind(&config).map_err(Failure::run)?;
     let metrics = bind_metrics(&config).map_err(Failure::run)?;
     if let Some(user) = &config.courier.user {
         become_user(user).map_err(Failure::run)?;

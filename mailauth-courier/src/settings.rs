@@ -1,6 +1,7 @@
 //! The part of the configuration that the daemon needs when it starts or reloads.
 
-use mailauth_core::config::{Config, CourierConfig};
+use crate::accept::kept::Protocol;
+use mailauth_core::config::{Config, CourierConfig, DovecotConfig, ListenSocket};
 use mailauth_core::password::HashRules;
 use std::thread::available_parallelism;
 
@@ -19,6 +20,10 @@ pub struct Settings {
     pub parallel: usize,
     /// Maximum number of connections to the database: `[database] pool`.
     pub pool: usize,
+    /// `[dovecot]`
+    pub dovecot: DovecotConfig,
+    /// The sockets of `[dovecot]` and `[postfix]`.
+    pub(crate) kept: Vec<(Protocol, ListenSocket)>,
 }
 
 impl Settings {
@@ -29,6 +34,8 @@ impl Settings {
             rules: config.password.rules.clone(),
             parallel: config.password.parallel,
             pool: config.database.pool,
+            dovecot: config.dovecot.clone(),
+            kept: Protocol::sockets(config).map(|(protocol, socket)| (protocol, socket.clone())).collect(),
         }
     }
 

@@ -12,6 +12,7 @@ mod lookup;
 pub mod mechanism;
 pub mod postfix;
 pub mod protocol;
+pub mod server;
 mod settings;
 
 pub use finished_logins::FinishedLogins;

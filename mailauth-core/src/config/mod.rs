@@ -10,6 +10,7 @@ mod cache;
 mod database;
 mod effective;
 mod keys;
+mod listen;
 mod log;
 mod metrics;
 mod mistake;
@@ -28,6 +29,7 @@ pub use admin::AdminConfig;
 pub use cache::CacheConfig;
 pub use database::{DatabaseConfig, DatabaseUrl, DatabaseUser, HostPort, Server, TlsMode, UrlError};
 pub use effective::{Effective, EffectiveKey, ValueOrigin};
+pub use listen::{DovecotConfig, ListenAddress, ListenSocket, PostfixConfig};
 pub use log::{LogConfig, LogLevel, LoggedDecisions};
 pub use metrics::{MetricsAddress, MetricsConfig};
 pub use mistake::{ConfigErrors, Mistake, Position};
@@ -74,6 +76,10 @@ pub struct Config {
     pub quota: QuotaConfig,
     /// `[courier]`
     pub courier: CourierConfig,
+    /// `[dovecot]`
+    pub dovecot: DovecotConfig,
+    /// `[postfix]`
+    pub postfix: PostfixConfig,
     /// `[metrics]`
     pub metrics: MetricsConfig,
     /// `[log]`

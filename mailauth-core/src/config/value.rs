@@ -17,7 +17,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 /// The result of a conversion; the error says what is wrong with the value, and what to write.
-type Result<T> = std::result::Result<T, String>;
+pub(super) type Result<T> = std::result::Result<T, String>;
 
 /// Maximum bytes of a unix socket's path: the 107 of `sun_path` in unix(7), minus those of `.new`, which a server
 /// appends while it creates the socket.

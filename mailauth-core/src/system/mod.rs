@@ -6,6 +6,7 @@ pub mod home;
 pub mod lock_file;
 pub mod notify;
 pub mod parents;
+pub mod poller;
 pub mod printable;
 pub mod privileges;
 pub mod process_memory;

@@ -4,9 +4,9 @@
 use super::folder::{Folder, parts};
 use super::passed;
 use crate::process::identity::{IdentityError, group_id, user_id};
-use mailauth_core::config::CourierConfig;
+use mailauth_core::config::{CourierConfig, ListenAddress};
 use mailauth_core::parents::Exposed;
-use rustix::fs::{AtFlags, FileType, Gid, Mode, Stat, chownat, fchmod, fstat};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, Stat, Uid, chownat, fchmod, fstat};
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::sockopt::socket_peercred;
 use rustix::net::{AddressFamily, Shutdown, SocketAddrUnix, SocketFlags, SocketType};
@@ -55,6 +55,16 @@ pub enum BindError {
         /// Error of the system.
         error: io::Error,
     },
+    /// A socket for connections that are kept cannot be bound.
+    #[error("{key}: cannot listen on {address}: {error}")]
+    Kept {
+        /// Key in the configuration.
+        key: &'static str,
+        /// Path or port of the socket.
+        address: ListenAddress,
+        /// Error of the system.
+        error: io::Error,
+    },
     /// A system call failed.
     #[error("cannot {what} {}: {error}", path.display())]
     System {
@@ -74,6 +84,8 @@ pub(crate) enum SocketKind {
     Courier,
     /// mailauth's own programs: `[courier] own_socket`.
     Own,
+    /// Programs that keep their connections: `[dovecot]` and `[postfix]`.
+    Kept,
 }
 
 /// Description of a socket to be bound.
@@ -82,6 +94,8 @@ pub(crate) struct SocketSpec {
     pub path: PathBuf,
     pub mode: u32,
     pub group: Option<String>,
+    /// User that the socket's file belongs to, if it is another one than that of this process. It may own the folder too.
+    pub owner: Option<u32>,
     /// User that this process becomes later.
     pub user: Option<String>,
     pub kind: SocketKind,
@@ -94,6 +108,7 @@ impl SocketSpec {
             path: config.socket.clone(),
             mode: config.socket_mode,
             group: config.socket_group.clone(),
+            owner: None,
             user: config.user.clone(),
             kind: SocketKind::Courier,
         }
@@ -158,6 +173,7 @@ impl Listener {
         let folder = Arc::new(match spec.kind {
             SocketKind::Courier => Folder::of(&spec.path, user)?,
             SocketKind::Own => Folder::of_or_create(&spec.path, user)?,
+            SocketKind::Kept => Folder::of_or_create(&spec.path, spec.owner)?,
         });
         let lock = Arc::new(lock(&folder, &spec.path)?);
         let failed = |error| BindError::System { what: "use the passed socket", path: spec.path.clone(), error };
@@ -300,9 +316,10 @@ fn publish(
     if !FileType::from_raw_mode(stat()?.st_mode).is_socket() {
         return Err(BindError::NotASocket(spec.path.clone()));
     }
-    if let Some(group) = group {
-        let changed = chownat(&made, "", None, Some(Gid::from_raw(group)), AtFlags::EMPTY_PATH);
-        changed.map_err(io::Error::from).map_err(failed("set the group of"))?;
+    if group.is_some() || spec.owner.is_some() {
+        let (owner, group) = (spec.owner.map(Uid::from_raw), group.map(Gid::from_raw));
+        let changed = chownat(&made, "", owner, group, AtFlags::EMPTY_PATH);
+        changed.map_err(io::Error::from).map_err(failed("set the owner and the group of"))?;
     }
     let made = stat()?;
     // No client can connect before this.

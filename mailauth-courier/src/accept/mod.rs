@@ -5,6 +5,7 @@ pub(crate) mod acceptor;
 pub(crate) mod access;
 pub(crate) mod descriptors;
 mod folder;
+pub(crate) mod kept;
 pub(crate) mod listener;
 pub(crate) mod load;
 pub(crate) mod passed;

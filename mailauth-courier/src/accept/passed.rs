@@ -4,7 +4,8 @@
 //! They remain open when this process ends, so that connections wait for the next one. Each serves the key of the
 //! configuration that names its address.
 
-use mailauth_core::config::{Config, MetricsAddress};
+use super::kept::Protocol;
+use mailauth_core::config::{Config, ListenAddress, MetricsAddress};
 use mailauth_core::environment;
 use rustix::fs::{AtFlags, CWD, statat};
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd, ioctl_fionbio};
@@ -171,9 +172,16 @@ pub fn unused(config: &Config) -> Vec<String> {
                 MetricsAddress::Unix(path) => Some(path),
                 MetricsAddress::Tcp(_) => None,
             });
-            [Some(courier), own.as_ref(), metrics].into_iter().flatten().any(|path| is_same(bound, path))
+            let kept = Protocol::sockets(config).filter_map(|(_, socket)| match &socket.address {
+                ListenAddress::Unix(path) => Some(path),
+                ListenAddress::Tcp(_) => None,
+            });
+            [Some(courier), own.as_ref(), metrics].into_iter().flatten().chain(kept).any(|path| is_same(bound, path))
         }
-        MetricsAddress::Tcp(_) => config.metrics.listen.as_ref() == Some(address),
+        MetricsAddress::Tcp(port) => {
+            config.metrics.listen.as_ref() == Some(address)
+                || Protocol::sockets(config).any(|(_, socket)| socket.address == ListenAddress::Tcp(*port))
+        }
     };
     let passed = PASSED.get().into_iter().flatten().filter(|socket| !is_used(&socket.address));
     passed
@@ -181,7 +189,7 @@ pub fn unused(config: &Config) -> Vec<String> {
             format!(
                 "a socket on {address} was passed ({name}, descriptor {}), and the configuration does not name it: programs \
                  that connect there get no answer; remove it from the unit, or name it in [courier] socket, [courier] \
-                 own_socket or [metrics] listen",
+                 own_socket, [metrics] listen, or a key of [dovecot] or [postfix]",
                 descriptor.as_raw_fd()
             )
         })

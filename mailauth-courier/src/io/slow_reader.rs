@@ -4,8 +4,8 @@
 //! request is passed on.
 
 use super::connection::Connection;
-use super::poller::Poller;
 use super::read_buffer::ReadBuffer;
+use mailauth_core::poller::Poller;
 use mailauth_core::sync::{Mutex, MutexGuard};
 use mailauth_protocol::request::{Parse, Request, parse};
 use rustix::event::epoll::EventFlags;

@@ -5,11 +5,11 @@
 //! memory and no thread: the next page is read when the kernel has accepted the last one.
 
 use super::connection::{Connection, Sent};
-use super::poller::Poller;
 use crate::accept::slots::{Slot, SlotCounter};
 use crate::observe::log_limiter::LogLimiter;
 use crate::process::panic::catch_panic;
 use crate::work::queue::WorkQueue;
+use mailauth_core::poller::Poller;
 use mailauth_core::store::Cursor;
 use mailauth_core::sync::{Mutex, MutexGuard};
 use mailauth_protocol::reply::{END, LIST_HEAD, list_row};

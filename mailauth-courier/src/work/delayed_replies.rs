@@ -4,8 +4,8 @@
 //! it disconnects a long time before the reply is due, its slot is free at once.
 
 use crate::io::connection::Connection;
-use crate::io::poller::Poller;
 use crate::process::panic::catch_panic;
+use mailauth_core::poller::Poller;
 use mailauth_core::sync::{Mutex, MutexGuard};
 use rustix::event::epoll::EventFlags;
 use std::collections::{BTreeMap, HashMap};

@@ -5,7 +5,7 @@ use mailauth_core::Backend;
 use mailauth_core::account::{AccountRow, Login, Password};
 use mailauth_core::config::{Config, CourierConfig, MetricsAddress};
 use mailauth_core::mailbox::MailboxDefaults;
-use mailauth_core::password::{HashRules, NewScheme};
+use mailauth_core::password::NewScheme;
 use mailauth_core::policy::RefusalTime;
 use mailauth_core::store::{DomainKind, DomainStanding, StoreError};
 use mailauth_core::sync::{Condvar, Mutex};
@@ -185,7 +185,9 @@ pub fn backend(table: &Table) -> Backend {
 }
 
 pub fn settings(courier: CourierConfig) -> Settings {
-    Settings { courier, rules: HashRules::default(), parallel: 2, pool: 8 }
+    let mut config = Config { courier, ..Config::default() };
+    config.password.parallel = 2;
+    Settings::new(&config)
 }
 
 /// A running daemon.

@@ -88,8 +88,8 @@ fn all_mistakes_are_reported_at_once_in_the_order_of_the_file() {
          m.toml:4:8: [courier] idle: 3 is not a duration; write a number and a unit (ms, s, m, h or d) in quotes, such as \"3s\"\n\
          m.toml:7:7: [database] url: the URL contains a password; write only the password to a file, and set \
          password_file to its path; write sqlite:/path/mail.db, mysql://user@host/name or postgres://user@host/name\n\
-         m.toml:9:2: [bogus]: there is no such section; the sections are address, admin, cache, client, courier, database, log, login, \
-         mailbox, metrics, outage, password, pop3, quota, schema, throttle"
+         m.toml:9:2: [bogus]: there is no such section; the sections are address, admin, cache, client, courier, database, dovecot, log, \
+         login, mailbox, metrics, outage, password, pop3, postfix, quota, schema, throttle"
     );
 }
 
@@ -245,6 +245,7 @@ fn the_sample_contains_every_key_with_its_default() {
     shown.quota.warning = None;
     (shown.courier.socket_group, shown.courier.user) = (None, None);
     shown.metrics.listen = None;
+    (shown.dovecot, shown.postfix) = Default::default();
     // If a socket is configured, it is the only one that is used.
     (shown.client.other_socket, shown.client.server_user) = (Config::default().client.other_socket, None);
     assert_eq!(format!("{shown:?}"), defaults);

@@ -14,7 +14,7 @@ const BATCH: usize = 64;
 const WAKE: u64 = u64::MAX;
 
 /// An epoll instance, and an eventfd that wakes the thread that waits for it.
-pub(crate) struct Poller {
+pub struct Poller {
     epoll: OwnedFd,
     wake: OwnedFd,
 }
@@ -41,6 +41,14 @@ impl Poller {
         Ok(epoll::add(&self.epoll, source, EventData::new_u64(key), what)?)
     }
 
+    /// Changes what is reported of a source that is watched under `key`.
+    ///
+    /// # Errors
+    /// Fails if the source is not watched.
+    pub fn change(&self, source: impl AsFd, key: u64, what: EventFlags) -> Result<(), Errno> {
+        epoll::modify(&self.epoll, source, EventData::new_u64(key), what)
+    }
+
     /// Ends reporting `source`.
     pub fn unwatch(&self, source: impl AsFd) {
         // This only fails for a source that is not watched.
@@ -57,6 +65,16 @@ impl Poller {
     /// into `ready`.
     pub fn wait(&self, until: Option<Instant>, ready: &mut Vec<u64>) {
         ready.clear();
+        self.wait_until(until, |key, _| ready.push(key));
+    }
+
+    /// Does the same, and puts the keys and what is reported of the sources into `ready`.
+    pub fn wait_for_events(&self, until: Option<Instant>, ready: &mut Vec<(u64, EventFlags)>) {
+        ready.clear();
+        self.wait_until(until, |key, events| ready.push((key, events)));
+    }
+
+    fn wait_until(&self, until: Option<Instant>, mut report: impl FnMut(u64, EventFlags)) {
         let timeout = until.map(|until| timespec(until.saturating_duration_since(Instant::now())));
         let mut events = [Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; BATCH];
         let count = match epoll::wait(&self.epoll, &mut events, timeout.as_ref()) {
@@ -74,7 +92,7 @@ impl Poller {
                     // The result does not matter: the thread is awake.
                     let _ = read(&self.wake, &mut [0u8; 8]);
                 }
-                key => ready.push(key),
+                key => report(key, event.flags),
             }
         }
     }

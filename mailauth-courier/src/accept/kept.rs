@@ -1,0 +1,125 @@
+//! The sockets of connections that are kept: those of `[dovecot]` and `[postfix]`.
+//!
+//! They lie in folders of other programs, such as Postfix's `private`, into which the daemon's user cannot even look. A
+//! socket that was passed to this process is therefore used as it is: whoever made it chose its mode and its owner. A
+//! socket that is bound here belongs to the user and the group of its table, and its folder to root, to this process's
+//! user or to that user, who is asked there in any case.
+
+use super::listener::{BindError, Listener, SocketKind, SocketSpec};
+use super::passed;
+use crate::process::identity::{group_id, user_id};
+use mailauth_core::config::{Config, ListenAddress, ListenSocket};
+use rustix::net::listen;
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+
+/// Number of connections that may wait to be accepted.
+const BACKLOG: i32 = 4096;
+
+/// What is spoken on a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// `[dovecot] client_socket`
+    Client,
+    /// `[dovecot] login_socket`
+    Login,
+    /// `[dovecot] userdb_socket`
+    Userdb,
+    /// `[dovecot] master_socket`
+    Master,
+    /// `[postfix] socketmap_socket`
+    Socketmap,
+    /// `[postfix] policy_socket`
+    Policy,
+}
+
+impl Protocol {
+    /// Returns the sockets of `config`, with what is spoken on them.
+    pub fn sockets(config: &Config) -> impl Iterator<Item = (Protocol, &ListenSocket)> {
+        let (dovecot, postfix) = (&config.dovecot, &config.postfix);
+        let lists = [
+            (Protocol::Client, &dovecot.client),
+            (Protocol::Login, &dovecot.login),
+            (Protocol::Userdb, &dovecot.userdb),
+            (Protocol::Master, &dovecot.master),
+            (Protocol::Socketmap, &postfix.socketmap),
+            (Protocol::Policy, &postfix.policy),
+        ];
+        lists.into_iter().flat_map(|(protocol, sockets)| sockets.iter().map(move |socket| (protocol, socket)))
+    }
+
+    /// Returns its key in the configuration.
+    pub fn key(self) -> &'static str {
+        match self {
+            Protocol::Client => "[dovecot] client_socket",
+            Protocol::Login => "[dovecot] login_socket",
+            Protocol::Userdb => "[dovecot] userdb_socket",
+            Protocol::Master => "[dovecot] master_socket",
+            Protocol::Socketmap => "[postfix] socketmap_socket",
+            Protocol::Policy => "[postfix] policy_socket",
+        }
+    }
+}
+
+/// A socket that listens. Dropping it removes the file that was made for it.
+#[derive(Debug)]
+pub(crate) struct KeptListener {
+    pub protocol: Protocol,
+    pub config: ListenSocket,
+    socket: Socket,
+}
+
+#[derive(Debug)]
+enum Socket {
+    /// Passed to this process, or a port.
+    Given(OwnedFd),
+    Made(Box<Listener>),
+}
+
+impl KeptListener {
+    /// Listens as `config` says.
+    ///
+    /// # Errors
+    /// Fails if another server listens there, users that are not named may write to the folder, or a system call fails.
+    pub fn bind(protocol: Protocol, config: &ListenSocket) -> Result<Self, BindError> {
+        let failed = |error| BindError::Kept { key: protocol.key(), address: config.address.clone(), error };
+        let passed = match &config.address {
+            ListenAddress::Unix(path) => passed::at_path(path),
+            ListenAddress::Tcp(port) => passed::at_port(port),
+        };
+        let socket = match (passed.map_err(failed)?, &config.address) {
+            (Some(socket), _) => {
+                // Also makes this process the one that clients see at the other end.
+                listen(&socket, BACKLOG).map_err(io::Error::from).map_err(failed)?;
+                Socket::Given(socket)
+            }
+            (None, ListenAddress::Tcp(port)) => Socket::Given(TcpListener::bind(port).map_err(failed)?.into()),
+            (None, ListenAddress::Unix(path)) => {
+                let owner = config.user.as_deref().map(|name| user_id(protocol.key(), name)).transpose()?;
+                let group = config.group.as_deref().map(|name| group_id(protocol.key(), name)).transpose()?;
+                let spec = SocketSpec {
+                    path: path.clone(),
+                    mode: config.mode,
+                    group: group.map(|group| group.to_string()),
+                    owner,
+                    user: None,
+                    kind: SocketKind::Kept,
+                };
+                Socket::Made(Box::new(Listener::bind_at(spec)?))
+            }
+        };
+        Ok(KeptListener { protocol, config: config.clone(), socket })
+    }
+
+    /// Returns a descriptor of the socket.
+    ///
+    /// # Errors
+    /// Fails if the process may not have another descriptor.
+    pub fn descriptor(&self) -> io::Result<OwnedFd> {
+        match &self.socket {
+            Socket::Given(socket) => socket.try_clone(),
+            Socket::Made(listener) => listener.socket().try_clone(),
+        }
+    }
+}
