@@ -198,14 +198,14 @@ impl Drop for Booted {
     }
 }
 
-/// Returns the root of a bare Debian 12, which `tests/debian-root` makes if this machine has none yet. `None` if Debian's
-/// archive cannot be reached: `test` is recorded as not run then.
+/// Returns the root of a bare Debian `suite`, which `tests/debian-root` makes if this machine has none yet. `None` if
+/// Debian's archive cannot be reached: `test` is recorded as not run then.
 ///
 /// # Panics
 /// Panics if the root cannot be made for any other reason.
-pub fn bare_debian(test: &str) -> Option<PathBuf> {
+pub fn bare_debian(suite: &str, test: &str) -> Option<PathBuf> {
     let script = workspace().join("tests/debian-root");
-    let output = output_with_input(&mut Command::new(script), "");
+    let output = output_with_input(Command::new(script).arg(suite), "");
     if output.status.code() == Some(75) {
         let why = String::from_utf8_lossy(&output.stderr);
         not_run(&format!("NOT RUN WITHOUT DEBIAN'S ARCHIVE: {test}: {}", why.trim_end()));

@@ -4,7 +4,9 @@
 use crate::port::free_port;
 use crate::process::{Child, Family};
 use crate::scratch::{Scratch, User};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::fs::{self, File};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -94,6 +96,25 @@ impl MailHost {
         let mut command = Command::new("nsenter");
         command.args(["--mount", "--target", &self.family.eldest().as_raw_nonzero().to_string()]).arg(program);
         command
+    }
+
+    /// Does `act` in a thread that sees the files of the host.
+    ///
+    /// # Panics
+    /// Panics if `act` panics.
+    pub fn among_its_files<T: Send>(&self, act: impl FnOnce() -> T + Send) -> T {
+        let mounts = format!("/proc/{}/ns/mnt", self.family.eldest().as_raw_nonzero());
+        let mounts = File::open(mounts).expect("its mounts");
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                // SAFETY: the thread stops sharing its root and its working folder with the other threads, which is
+                // necessary before it changes them. It shares no less memory and no fewer descriptors.
+                assert_eq!(unsafe { libc::unshare(libc::CLONE_FS) }, 0, "the rights of root");
+                move_into_link_name_space(mounts.as_fd(), Some(LinkNameSpaceType::Mount)).expect("the rights of root");
+                act()
+            });
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
     }
 
     /// Starts the real courier-imapd, on a port of the loopback interface.

@@ -69,7 +69,7 @@ impl Site {
         }
         machine.install();
         machine.booted.shell(INSTALL);
-        machine.follow_page("docs/postfix.md");
+        machine.follow_page("docs/cyrus-sasl.md");
         machine.booted.shell("systemctl reload mailauth-courier");
         Site { machine, certificates, _files: files }
     }

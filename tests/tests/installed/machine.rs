@@ -35,7 +35,7 @@ pub struct Machine {
 impl Machine {
     /// Makes the packages and boots the machine. `None` if there is no bare Debian, which is recorded.
     pub fn new(test: &str) -> Option<Self> {
-        let booted = Booted::over(&bare_debian(test)?, &[(made_packages(), PACKAGES)]);
+        let booted = Booted::over(&bare_debian("bookworm", test)?, &[(made_packages(), PACKAGES)]);
         let files = Scratch::new("certificates");
         let certificates = Certificates::make(files.path(), User { uid: 0, gid: 0 });
         Some(Machine { booted, certificates, _files: files })

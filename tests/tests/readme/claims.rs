@@ -11,6 +11,8 @@ use std::path::Path;
 use std::process::Command;
 
 const AMAVIS: &str = "docs/amavis.md";
+const CYRUS_SASL: &str = "docs/cyrus-sasl.md";
+const DOVECOT: &str = "docs/dovecot.md";
 const EXIM_DEBIAN: &str = "docs/exim-debian.md";
 const OWN_TABLE: &str = "docs/own-table.md";
 const POSTFIX: &str = "docs/postfix.md";
@@ -19,12 +21,14 @@ const TROUBLESHOOTING: &str = "docs/troubleshooting.md";
 
 #[test]
 fn every_block_is_on_a_page_that_is_tested() {
-    // All blocks of a page are tested: by tests/quota_programs.rs for quotas, by tests/postfix.rs for Postfix, by
-    // tests/exim.rs for Debian's split configuration of Exim and for the forms of its configuration other than the first
+    // All blocks of a page are tested: by tests/quota_programs.rs for quotas, by tests/postfix.rs for Cyrus SASL, by
+    // tests/dovecot_hosts.rs for Postfix and Dovecot, by tests/exim.rs for Debian's split configuration of Exim and for the forms of its configuration other than the first
     // one, by tests/amavis.rs for amavisd-new, by tests/own_table.rs for the tables of other programs, and otherwise by tests
     // below.
-    let run =
-        [AMAVIS, OWN_TABLE, INSTALL, ACCOUNTS, DATABASES, COURIER, EXIM, EXIM_DEBIAN, POSTFIX, CHECKPASSWORD, QUOTAS];
+    let run = [
+        AMAVIS, OWN_TABLE, INSTALL, ACCOUNTS, DATABASES, COURIER, EXIM, EXIM_DEBIAN, POSTFIX, CYRUS_SASL, DOVECOT,
+        CHECKPASSWORD, QUOTAS,
+    ];
     for piece in pages().iter().filter(|piece| piece.language().is_some()) {
         assert!(run.contains(&piece.page.as_str()), "{piece:?}");
     }
