@@ -20,10 +20,12 @@ impl Dovecot {
     pub fn start(site: &Site) -> Self {
         let [imap, pop3, lmtp] = std::array::from_fn(|_| free_port());
         let listener = |login: &str, name: &str, port: u16| {
-            format!("service {login} {{\n  inet_listener {name} {{\n    address = 127.0.0.1\n    port = {port}\n  }}\n}}\n")
+            format!(
+                "service {login} {{\n  inet_listener {name} {{\n    address = 127.0.0.1\n    port = {port}\n  }}\n}}\n"
+            )
         };
         let own = format!(
-            "ssl = no\ndisable_plaintext_auth = no\nlisten = 127.0.0.1\nlog_path = /var/log/dovecot.log\n\
+            "protocols = imap pop3 lmtp\nssl = no\ndisable_plaintext_auth = no\nlisten = 127.0.0.1\nlog_path = /var/log/dovecot.log\n\
              {}{}{}{}{}",
             listener("imap-login", "imap", imap),
             listener("imap-login", "imaps", 0),
@@ -87,7 +89,7 @@ fn dovecot_serves_mailboxes_and_refuses_others() {
     assert!(client.command("NOOP").contains(&"* 3 EXISTS".to_owned()));
     let quota = client.command("GETQUOTAROOT INBOX").join("\n");
     // IMAP counts in units of 1024 bytes.
-    assert!(quota.contains("(STORAGE ") && quota.contains(" 9765") && quota.contains(" MESSAGE 3 1000)"), "{quota}");
+    assert!(quota.contains("(STORAGE ") && quota.contains(" 9765 ") && quota.contains(" MESSAGE 3 1000)"), "{quota}");
     let sizes = std::fs::read_to_string(site.host.path("mail/anna/Maildir/maildirsize")).expect("maildirsize");
     assert!(sizes.starts_with("10000000S,1000C\n"), "{sizes}");
 

@@ -17,7 +17,8 @@ const CONFIG: &str = "primary_hostname = mail.example.org\ntls_advertise_hosts =
 pub fn start(site: &Site) -> Exim {
     let printed = page("docs/exim.md").into_iter().filter(|piece| piece.kind == PieceKind::Indented);
     let blocks: Vec<_> = printed.filter(|piece| piece.heading == "Logins without macros").collect();
-    let authenticators: String = blocks.iter().filter(|piece| piece.text.contains("driver =")).map(|p| &*p.text).collect();
+    let authenticators: String =
+        blocks.iter().filter(|piece| piece.text.contains("driver =")).map(|p| &*p.text).collect();
     assert_eq!(authenticators.matches("driver = dovecot").count(), 2, "{authenticators}");
     let mut exim = Exim::on(Arc::clone(&site.host));
     exim.write("/etc/exim4/exim4.conf", &format!("{CONFIG}{authenticators}"));

@@ -3,9 +3,9 @@
 
 use crate::bookworm::{Dovecot, doveadm};
 use crate::dovecot::{NOT_NOW, WRONG, YES, expect};
+use crate::exim;
 use crate::postfix::{NOT_NOW as POSTFIX_NOT_NOW, Postfix};
 use crate::site::{EXIMS_SOCKET, LIMIT, POSTFIXS_SOCKET, Site};
-use crate::exim;
 use mailauth_tests::exim::Exim;
 use mailauth_tests::people::{ANNA, PASSWORD};
 use mailauth_tests::{Accounts, Kind, Server, eventually};

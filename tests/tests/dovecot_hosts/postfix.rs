@@ -1,7 +1,7 @@
 //! Postfix, with the lines that docs/postfix.md prints.
 
 use crate::site::{LIMIT, Site, printed};
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit, Mac};
 use mailauth_tests::people::{ANNA, BRUNO, CARLA, DORA, DORAS_PASSWORD, PASSWORD, UNKNOWN};
 use mailauth_tests::smtp::{Reply, Smtp};
 use mailauth_tests::{Accounts, Certificates, Kind, Scratch, User, eventually, free_port};
@@ -41,9 +41,11 @@ impl Postfix {
         let first = services.split("submissions inet ").next().expect("the first service");
         let by_tcp = first.replacen("submission inet ", &format!("127.0.0.1:{inet} inet "), 1)
             + &format!("  -o smtpd_sasl_path=inet:127.0.0.1:{}\n", site.port);
-        let services = services
-            .replacen("submission inet ", &format!("127.0.0.1:{submission} inet "), 1)
-            .replacen("submissions inet ", &format!("127.0.0.1:{submissions} inet "), 1);
+        let services = services.replacen("submission inet ", &format!("127.0.0.1:{submission} inet "), 1).replacen(
+            "submissions inet ",
+            &format!("127.0.0.1:{submissions} inet "),
+            1,
+        );
         let debian = site.read("/usr/share/postfix/master.cf.dist");
         let debian = debian.replacen("\nsmtp      inet ", &format!("\n127.0.0.1:{smtp} inet "), 1);
         site.write("/etc/postfix/master.cf", &format!("{debian}{services}{by_tcp}"));
@@ -135,7 +137,8 @@ fn by_curl(postfix: &Postfix, port: u16, wrapped: bool, password: &str) -> u16 {
     curl.arg("--cacert").arg(&postfix.certificates.authority).arg(format!("{scheme}://localhost:{port}"));
     let said = mailauth_tests::output_with_input(&mut curl, "").stderr;
     let said = String::from_utf8_lossy(&said).into_owned();
-    let replies = said.lines().filter_map(|line| line.strip_prefix("< ")).filter_map(|line| line.get(..3)?.parse().ok());
+    let replies =
+        said.lines().filter_map(|line| line.strip_prefix("< ")).filter_map(|line| line.get(..3)?.parse().ok());
     replies.filter(|code| [235, 454, 535].contains(code)).last().unwrap_or_else(|| panic!("no reply: {said}"))
 }
 

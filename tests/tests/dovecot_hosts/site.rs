@@ -233,4 +233,3 @@ fn people(host: &MailHost) -> String {
     ]
     .concat()
 }
-

@@ -152,7 +152,7 @@ fn dovecot_2_4_and_postfix_are_served_as_the_pages_say() {
         assert!(client.login(ANNA, PASSWORD).starts_with("OK"));
         assert!(client.command("SELECT INBOX").contains(&"* 1 EXISTS".to_owned()));
         let quota = client.command("GETQUOTAROOT INBOX").join("\n");
-        assert!(quota.contains("(STORAGE ") && quota.contains(" 9765"), "{quota}");
+        assert!(quota.contains("(STORAGE ") && quota.contains(" 9766 MESSAGE 1 1000)"), "{quota}");
     });
     assert_eq!(machine.booted.shell("doveadm user '*'").trim_end(), ANNA);
 

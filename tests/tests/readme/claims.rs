@@ -26,8 +26,19 @@ fn every_block_is_on_a_page_that_is_tested() {
     // one, by tests/amavis.rs for amavisd-new, by tests/own_table.rs for the tables of other programs, and otherwise by tests
     // below.
     let run = [
-        AMAVIS, OWN_TABLE, INSTALL, ACCOUNTS, DATABASES, COURIER, EXIM, EXIM_DEBIAN, POSTFIX, CYRUS_SASL, DOVECOT,
-        CHECKPASSWORD, QUOTAS,
+        AMAVIS,
+        OWN_TABLE,
+        INSTALL,
+        ACCOUNTS,
+        DATABASES,
+        COURIER,
+        EXIM,
+        EXIM_DEBIAN,
+        POSTFIX,
+        CYRUS_SASL,
+        DOVECOT,
+        CHECKPASSWORD,
+        QUOTAS,
     ];
     for piece in pages().iter().filter(|piece| piece.language().is_some()) {
         assert!(run.contains(&piece.page.as_str()), "{piece:?}");
