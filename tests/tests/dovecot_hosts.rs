@@ -1,8 +1,10 @@
-//! The mail servers that ask mailauth by Dovecot's authentication protocol: the real Postfix, Exim, and Dovecot 2.3 and
-//! 2.4, set up as the pages in docs/ print.
+//! The mail servers that ask mailauth by Dovecot's authentication protocol: the real Postfix, Exim, chasquid, and Dovecot
+//! 2.3 and 2.4, set up as the pages in docs/ print.
 
 #[path = "dovecot_hosts/bookworm.rs"]
 mod bookworm;
+#[path = "dovecot_hosts/chasquid.rs"]
+mod chasquid;
 #[path = "dovecot_hosts/dovecot.rs"]
 mod dovecot;
 #[path = "dovecot_hosts/exim.rs"]

@@ -50,12 +50,14 @@ struct Unit {
 }
 
 /// The sockets of the units that the pages print, and Exim's.
-const UNITS: [Unit; 5] = [
+const UNITS: [Unit; 7] = [
     Unit { path: POSTFIXS_SOCKET, user: "postfix", group: "postfix", mode: 0o660 },
     Unit { path: EXIMS_SOCKET, user: "root", group: "Debian-exim", mode: 0o660 },
     Unit { path: "/run/dovecot/login/mailauth/login", user: "root", group: "dovenull", mode: 0o660 },
     Unit { path: "/run/mailauth/userdb", user: "root", group: "dovecot", mode: 0o660 },
     Unit { path: "/run/mailauth/master", user: "root", group: "dovecot", mode: 0o660 },
+    Unit { path: "/run/mailauth/chasquid", user: "root", group: "mail", mode: 0o660 },
+    Unit { path: "/run/mailauth/chasquid-users", user: "root", group: "mail", mode: 0o660 },
 ];
 
 pub const POSTFIXS_SOCKET: &str = "/var/spool/postfix/private/auth";
@@ -97,14 +99,14 @@ impl Site {
             let Unit { path, user, group, mode } = unit;
             format!("{{ path = \"{path}\", user = \"{user}\", group = \"{group}\", mode = \"{mode:04o}\" }}")
         };
-        let [postfix, exim, login, userdb, master] = UNITS.each_ref().map(socket);
+        let [postfix, exim, login, userdb, master, chasquid, users] = UNITS.each_ref().map(socket);
         // Wrong passwords are sent all the time.
         let accounts = self.accounts.config().replacen("[throttle]\n", "[throttle]\nenabled = false\n", 1);
         let config = format!(
             "{accounts}deadline = \"1s\"\n[courier]\nsocket = \"/run/mailauth/courier\"\n\
              own_socket = \"/run/mailauth/socket\"\n\
-             [dovecot]\nclient_socket = [{postfix}, {exim}, \"127.0.0.1:{}\"]\nlogin_socket = {login}\n\
-             userdb_socket = {userdb}\nmaster_socket = {master}\n{dovecot}\n{sections}\n",
+             [dovecot]\nclient_socket = [{postfix}, {exim}, {chasquid}, \"127.0.0.1:{}\"]\nlogin_socket = {login}\n\
+             userdb_socket = [{userdb}, {users}]\nmaster_socket = {master}\n{dovecot}\n{sections}\n",
             self.port
         );
         self.write("/etc/mailauth/mailauth.toml", &config);
@@ -135,6 +137,11 @@ impl Site {
         let lines = listed.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
         let mut found = lines.filter(|words| words.get(5) == Some(&&*inode));
         found.any(|words| words.get(2).is_some_and(|waiting| *waiting != "0"))
+    }
+
+    /// Makes the daemon read its configuration again.
+    pub fn reload(&self) {
+        self.daemon.as_ref().expect("a running daemon").signal(Signal::HUP);
     }
 
     /// Stops the daemon in order. Its sockets stay open.
