@@ -38,12 +38,9 @@ service lmtp {
   }
 }
 .
-cat >>/etc/postfix/main.cf <<'.'
-maillog_file = /var/log/mail.log
-smtpd_tls_cert_file = /etc/postfix/smtpd.crt
-smtpd_tls_key_file = /etc/postfix/smtpd.key
-.
-systemctl enable dovecot postfix
+postconf -e inet_protocols=ipv4 maillog_file=/var/log/mail.log smtpd_tls_cert_file=/etc/postfix/smtpd.crt \
+  smtpd_tls_key_file=/etc/postfix/smtpd.key
+systemctl enable --now dovecot postfix
 "#;
 
 struct Machine {
