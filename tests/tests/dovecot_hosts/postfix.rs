@@ -138,7 +138,7 @@ fn by_curl(postfix: &Postfix, port: u16, wrapped: bool, password: &str) -> u16 {
     let said = String::from_utf8_lossy(&said).into_owned();
     let replies =
         said.lines().filter_map(|line| line.strip_prefix("< ")).filter_map(|line| line.get(..3)?.parse().ok());
-    replies.filter(|code| [235, 454, 535].contains(code)).last().unwrap_or_else(|| panic!("no reply: {said}"))
+    replies.filter(|code| [235, 454, 535].contains(code)).next_back().unwrap_or_else(|| panic!("no reply: {said}"))
 }
 
 fn base64(bytes: impl AsRef<[u8]>) -> String {
