@@ -136,9 +136,9 @@ fn by_curl(postfix: &Postfix, port: u16, wrapped: bool, password: &str) -> u16 {
     curl.arg("--cacert").arg(&postfix.certificates.authority).arg(format!("{scheme}://localhost:{port}"));
     let said = mailauth_tests::output_with_input(&mut curl, "").stderr;
     let said = String::from_utf8_lossy(&said).into_owned();
-    let replies =
+    let mut replies =
         said.lines().filter_map(|line| line.strip_prefix("< ")).filter_map(|line| line.get(..3)?.parse().ok());
-    replies.filter(|code| [235, 454, 535].contains(code)).next_back().unwrap_or_else(|| panic!("no reply: {said}"))
+    replies.rfind(|code| [235, 454, 535].contains(code)).unwrap_or_else(|| panic!("no reply: {said}"))
 }
 
 fn base64(bytes: impl AsRef<[u8]>) -> String {
