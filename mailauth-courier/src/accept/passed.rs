@@ -143,6 +143,12 @@ pub(crate) fn at_path(path: &Path) -> io::Result<Option<OwnedFd>> {
     find(|address| matches!(address, MetricsAddress::Unix(bound) if is_same(bound, path)))
 }
 
+/// Returns true if a socket was passed for `path`.
+pub(crate) fn is_passed(path: &Path) -> bool {
+    let is_there = |bound: &MetricsAddress| matches!(bound, MetricsAddress::Unix(bound) if is_same(bound, path));
+    PASSED.get().into_iter().flatten().any(|socket| is_there(&socket.address))
+}
+
 /// Returns a descriptor of the socket that was passed for a port.
 ///
 /// # Errors

@@ -69,7 +69,7 @@ fn clients_that_connect_during_a_restart_are_answered_after_it() {
 #[test]
 fn a_reload_adds_and_removes_sockets() {
     let accounts = accounts(Kind::Sqlite);
-    let site = Site::over(&accounts, "");
+    let mut site = Site::over(&accounts, "");
     let mut before = Client::connect(&site.client());
     let text = fs::read_to_string(site.daemon.config_path()).expect("the configuration");
     let other = site.client().with_file_name("other");
@@ -84,4 +84,10 @@ fn a_reload_adds_and_removes_sockets() {
     eventually("the old socket's end", LIMIT, || UnixStream::connect(site.client()).is_err());
     before.plain("1", ANNA, PASSWORD, &[]);
     assert!(is_ok(before.line().as_deref(), "1", ANNA), "connections that were accepted go on");
+    assert!(!site.client().exists());
+    site.daemon.terminate();
+    assert!(site.daemon.wait(LIMIT).success(), "{}", site.daemon.log());
+    for socket in [other, site.login(), site.userdb(), site.master()] {
+        assert!(!socket.exists(), "{} outlives the daemon that made it", socket.display());
+    }
 }

@@ -2,7 +2,9 @@
 //! the process, so another folder requires a restart.
 
 use super::landlock;
-use mailauth_core::config::{Config, MetricsAddress};
+use crate::accept::kept::Protocol;
+use crate::accept::passed;
+use mailauth_core::config::{Config, ListenAddress, MetricsAddress};
 use rustix::fs::{Access, access};
 use std::env::var_os;
 use std::io;
@@ -97,6 +99,14 @@ fn needed(config: &Config, looks: bool) -> Vec<NeededFolder> {
     if let Some(MetricsAddress::Unix(path)) = &config.metrics.listen {
         add("[metrics] listen", folder_of(path));
     }
+    for (protocol, socket) in Protocol::sockets(config) {
+        // The file of a socket that was passed is neither made nor removed by this process.
+        if let ListenAddress::Unix(path) = &socket.address
+            && !passed::is_passed(path)
+        {
+            add(protocol.key(), folder_of(path));
+        }
+    }
     // The key file that chooses dummy passwords is in the same folder.
     let mut add_database = |key, path: &Path| {
         add(key, folder_of(path));
@@ -174,6 +184,9 @@ mod tests {
         assert_eq!(keys(postgres, false), of([first, own, snapshot, throttle]));
         let little = "[outage]\nenabled = false\n[throttle]\nenabled = false\n[courier]\nown_socket = ''\n";
         let metrics = "[metrics]\nlisten = 'unix:/run/metrics/socket'\n";
+        let dovecot = "[dovecot]\nclient_socket = ['/run/postfix/auth', '127.0.0.1:2000']\n";
+        let client = ("[dovecot] client_socket", "/run/postfix");
+        assert_eq!(keys(&format!("{postgres}{little}{dovecot}"), false), of([first, client]));
         let (mailboxes, metrics_folder) = (("[mailbox] root", "/nowhere"), ("[metrics] listen", "/run/metrics"));
         let text = format!("{postgres}{little}{metrics}[mailbox]\nroot = '/nowhere'\nhome = '/nowhere/%d/%n'\n");
         assert_eq!(keys(&text, false), of([first, metrics_folder]));
