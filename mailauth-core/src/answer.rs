@@ -210,6 +210,9 @@ pub enum NotNow {
          'mailauth throttle list'"
     )]
     Attacked,
+    /// The password was changed after the client had been sent the salt for its proof.
+    #[error("the password was changed during the login")]
+    Outdated,
     /// The deadline had passed before the work began.
     #[error("the request waited past its deadline")]
     Late,
@@ -224,7 +227,7 @@ pub enum NotNow {
 
 impl NotNow {
     /// Every value of [`NotNow::code`].
-    pub const CODES: [&'static str; 13] = [
+    pub const CODES: [&'static str; 14] = [
         "database-unreachable",
         "database-timeout",
         "database-refused",
@@ -235,6 +238,7 @@ impl NotNow {
         "no-hash",
         "quota-unknown",
         "attacked",
+        "outdated",
         "late",
         "no-daemon",
         "daemon",
@@ -260,6 +264,7 @@ impl NotNow {
             NotNow::NoHash(_) => "no-hash",
             NotNow::Quota(_) => "quota-unknown",
             NotNow::Attacked => "attacked",
+            NotNow::Outdated => "outdated",
             NotNow::Late => "late",
             NotNow::NoDaemon(_) => "no-daemon",
             NotNow::Daemon(_) => "daemon",

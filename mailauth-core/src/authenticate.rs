@@ -21,6 +21,7 @@ mod key_file;
 mod password;
 mod request;
 mod sample;
+mod scram;
 mod together;
 mod verified;
 
@@ -315,6 +316,12 @@ impl Authenticator {
             Credential::Lookup => Step::Decided(self.look_up(context(Purpose::LookUp))),
             Credential::Secret => Step::Decided(self.look_up(context(Purpose::Secret))),
             Credential::Password(password) => self.begin_with_password(context(Purpose::Proof), password),
+            Credential::Scram(response) => {
+                let mut context = context(Purpose::Proof);
+                let answer = self.answer_scram(&mut context, &response);
+                self.record(&context, &answer);
+                Step::Decided(answer)
+            }
             Credential::Cram(mechanism, response) => {
                 let mut context = context(Purpose::Proof);
                 let answer = self.answer_challenge(&mut context, mechanism, &response);
@@ -415,7 +422,9 @@ impl Authority for Authenticator {
         let mut context = RequestContext::new(Purpose::Change, service, login, client, deadline);
         let answer = match credential {
             Credential::Password(old) => self.change(&mut context, &old, &change.new),
-            Credential::Lookup | Credential::Secret | Credential::Cram(..) => Err(No::UnusablePassword.into()),
+            Credential::Lookup | Credential::Secret | Credential::Cram(..) | Credential::Scram(_) => {
+                Err(No::UnusablePassword.into())
+            }
         };
         self.record(&context, &answer);
         answer

@@ -219,6 +219,7 @@ mod tests {
             NotNow::NoHash(HashError::Failed("")),
             NotNow::Quota(text()),
             NotNow::Attacked,
+            NotNow::Outdated,
             NotNow::Late,
             NotNow::NoDaemon(text()),
             NotNow::Daemon(text()),
@@ -226,6 +227,7 @@ mod tests {
         for why in &all {
             match why {
                 NotNow::Store(_) | NotNow::Busy | NotNow::NoHash(_) | NotNow::Quota(_) | NotNow::Late => {}
+                NotNow::Outdated => {}
                 NotNow::NoDaemon(_) | NotNow::Daemon(_) | NotNow::Attacked => {}
             }
         }

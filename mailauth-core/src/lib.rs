@@ -59,6 +59,7 @@ pub mod policy;
 pub mod quota;
 pub mod routing;
 pub mod schema;
+pub mod scram;
 pub mod store;
 pub mod sync;
 mod system;

@@ -3,6 +3,7 @@
 use mailauth_core::account::Account;
 use mailauth_core::answer::Answer;
 use mailauth_core::authenticate::{Flushed, Request};
+use mailauth_core::scram::{ScramMechanism, ScramParameters};
 use mailauth_core::store::Cursor;
 use mailauth_protocol::Question;
 use std::time::Instant;
@@ -12,6 +13,8 @@ use std::time::Instant;
 pub enum Ask {
     /// To decide a login or to look an account up. The answer is [`Told::Account`].
     Account(Request),
+    /// What a client needs for a proof of SCRAM. The credential of the request is not used. The answer is [`Told::Scram`].
+    Scram(ScramMechanism, Request),
     /// A question about an address, to be answered before the time. The answer is [`Told::Address`].
     Address(Question, Instant),
     /// The accounts after this place, in pages. The answer is [`Told::Page`].
@@ -30,6 +33,8 @@ pub enum Told {
         /// Earliest time at which a refusal of a login may be sent, so that the time does not reveal its reason.
         refuse_at: Instant,
     },
+    /// The answer to [`Ask::Scram`].
+    Scram(Answer<ScramParameters>),
     /// The answer to [`Ask::Address`]: a text, as in the replies to [`Question`], which may be empty.
     Address(Answer<String>),
     /// The answer to [`Ask::List`]: a page of accounts, and the beginning of the next page if there is one.

@@ -17,7 +17,7 @@ use crate::protocol::{Malformed, escape, handshake};
 use crate::settings::{Cookie, NoRandomNumbers, Settings};
 use mailauth_core::account::Account;
 use mailauth_core::answer::Refusal;
-use mailauth_core::authenticate::Request;
+use mailauth_core::authenticate::Credential;
 use request::{Asked, Dialog, Held, LoginInfo};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -188,7 +188,8 @@ impl LoginConversation {
         let info = LoginInfo::new(request, mechanism, self.finished.is_some());
         let mut exchange = mechanism.begin();
         let step = exchange.start(initial);
-        self.take_step(id, Dialog { info, exchange, until: Instant::now() + UNFINISHED }, step, actions);
+        let until = Instant::now() + UNFINISHED;
+        self.take_step(id, Dialog { info, exchange, accepted: None, until }, step, actions);
         Ok(())
     }
 
@@ -208,12 +209,16 @@ impl LoginConversation {
             actions.push(Action::Send(reply::fail(id, b"", Some(FailCode::NoSuchRequest))));
             return;
         };
-        match parse_base64(response) {
-            Some(response) => {
+        match (parse_base64(response), dialog.accepted.take()) {
+            (Some(response), Some(account)) if response.is_empty() => {
+                self.succeed(id, &dialog.info, account, None, actions);
+            }
+            (Some(_), Some(_)) => actions.push(Action::Send(reply::fail(id, b"", None))),
+            (Some(response), None) => {
                 let step = dialog.exchange.respond(response);
                 self.take_step(id, dialog, step, actions);
             }
-            None => actions.push(Action::Send(reply::fail(id, b"", Some(FailCode::NotBase64)))),
+            (None, _) => actions.push(Action::Send(reply::fail(id, b"", Some(FailCode::NotBase64)))),
         }
     }
 
@@ -224,15 +229,13 @@ impl LoginConversation {
                 self.wait_for_client(id, dialog);
             }
             Step::Decide { login, credential } => {
-                let LoginInfo { service, client, .. } = &dialog.info;
-                let request = Request {
-                    service: service.clone(),
-                    login: login.clone(),
-                    credential,
-                    client: client.map(|address| address.to_string()),
-                    deadline: Instant::now() + PATIENCE,
-                };
+                let request = dialog.info.request(login.clone(), credential, Instant::now() + PATIENCE);
                 self.ask(id, Asked { question: self.next_question, login, dialog }, Ask::Account(request), actions);
+            }
+            Step::AskScramParameters { mechanism, login } => {
+                let request = dialog.info.request(login.clone(), Credential::Lookup, Instant::now() + PATIENCE);
+                let ask = Ask::Scram(mechanism, request);
+                self.ask(id, Asked { question: self.next_question, login, dialog }, ask, actions);
             }
             Step::Refuse(code) => actions.push(Action::Send(reply::fail(id, b"", code))),
             Step::NotNow => self.not_now(id, &dialog.info, b"", actions),
@@ -282,25 +285,52 @@ impl LoginConversation {
     }
 
     /// Takes the answer to a login.
-    fn decided(&mut self, id: u32, asked: Asked, told: Option<Told>, actions: &mut Vec<Action>) {
+    fn decided(&mut self, id: u32, mut asked: Asked, told: Option<Told>, actions: &mut Vec<Action>) {
         match told {
-            Some(Told::Account { answer: Ok(account), .. }) => self.accept(id, &asked, account, actions),
+            Some(Told::Account { answer: Ok(account), .. }) => self.accept(id, asked, account, actions),
             Some(Told::Account { answer: Err(Refusal::No(no)), refuse_at }) => {
                 // The reason is for the log. None is sent, not even that of a disabled account, because it would tell
                 // that the password is right.
                 self.hold(id, Held { at: refuse_at + no.delay(), line: reply::fail(id, &asked.login, None) }, actions);
             }
+            // What was asked before the connection was to be closed is answered, but no exchange goes on.
+            Some(Told::Scram(Ok(parameters))) if self.phase != Phase::Ended => {
+                let step = asked.dialog.exchange.take_scram_parameters(parameters);
+                self.take_step(id, asked.dialog, step, actions);
+            }
             _ => self.not_now(id, &asked.dialog.info, &asked.login, actions),
         }
     }
 
-    fn accept(&mut self, id: u32, asked: &Asked, account: Box<Account>, actions: &mut Vec<Action>) {
-        let info = &asked.dialog.info;
-        if !escape::is_plain(account.login.as_str().as_bytes()) {
-            tracing::error!(login = ?account.login, "a login cannot be sent to clients; rename the account");
-            return self.not_now(id, info, &asked.login, actions);
+    /// Accepts a login, or first sends the last message of its mechanism and waits for the client to confirm it.
+    fn accept(&mut self, id: u32, mut asked: Asked, account: Box<Account>, actions: &mut Vec<Action>) {
+        let last = asked.dialog.exchange.last_message();
+        match last {
+            Some(message) if !asked.dialog.info.final_message_in_ok => {
+                if self.phase != Phase::Ended {
+                    asked.dialog.accepted = Some(account);
+                    actions.push(Action::Send(reply::challenge(id, &message)));
+                    self.wait_for_client(id, asked.dialog);
+                }
+            }
+            last => self.succeed(id, &asked.dialog.info, account, last.as_deref(), actions),
         }
-        let line = reply::ok(id, account.login.as_str(), None);
+    }
+
+    fn succeed(
+        &mut self,
+        id: u32,
+        info: &LoginInfo,
+        account: Box<Account>,
+        last_message: Option<&[u8]>,
+        actions: &mut Vec<Action>,
+    ) {
+        let login = account.login.as_str();
+        if !escape::is_plain(login.as_bytes()) {
+            tracing::error!(login, "a login cannot be sent to clients; rename the account");
+            return self.not_now(id, info, b"", actions);
+        }
+        let line = reply::ok(id, login, last_message);
         self.keep(id, info, account);
         actions.push(Action::Send(line));
     }

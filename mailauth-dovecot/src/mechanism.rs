@@ -5,10 +5,12 @@
 mod cram_md5;
 mod login;
 mod plain;
+mod scram;
 
 use crate::protocol::reply::FailCode;
 use mailauth_core::Secret;
 use mailauth_core::authenticate::Credential;
+use mailauth_core::scram::{ScramMechanism, ScramParameters};
 use std::fmt;
 
 /// A mechanism that can be announced.
@@ -25,6 +27,16 @@ pub static MECHANISMS: &[Mechanism] = &[
     Mechanism { name: "PLAIN", flags: &["plaintext"], begin: || Box::new(plain::Plain) },
     Mechanism { name: "LOGIN", flags: &["plaintext"], begin: || Box::new(login::Login::default()) },
     Mechanism { name: "CRAM-MD5", flags: &["dictionary", "active"], begin: || Box::new(cram_md5::CramMd5::default()) },
+    Mechanism {
+        name: "SCRAM-SHA-1",
+        flags: &["mutual-auth"],
+        begin: || Box::new(scram::Scram::new(ScramMechanism::Sha1)),
+    },
+    Mechanism {
+        name: "SCRAM-SHA-256",
+        flags: &["mutual-auth"],
+        begin: || Box::new(scram::Scram::new(ScramMechanism::Sha256)),
+    },
 ];
 
 /// Returns the mechanism of this name, in any case.
@@ -57,6 +69,16 @@ pub(crate) trait Exchange: Send {
 
     /// Takes the response to a challenge.
     fn respond(&mut self, response: Secret) -> Step;
+
+    /// Takes the answer to [`Step::AskScramParameters`].
+    fn take_scram_parameters(&mut self, _: ScramParameters) -> Step {
+        Step::Refuse(None)
+    }
+
+    /// Returns the last message to a client that was accepted, if the mechanism has one.
+    fn last_message(&self) -> Option<Vec<u8>> {
+        None
+    }
 }
 
 /// What comes next in an exchange.
@@ -70,6 +92,13 @@ pub(crate) enum Step {
         login: Vec<u8>,
         /// What the client sent as the proof.
         credential: Credential,
+    },
+    /// To ask what the client needs for a proof of SCRAM.
+    AskScramParameters {
+        /// The mechanism.
+        mechanism: ScramMechanism,
+        /// The login as the client sent it.
+        login: Vec<u8>,
     },
     /// To refuse, for a reason that depends only on what the client sent.
     Refuse(Option<FailCode>),

@@ -58,6 +58,7 @@ mod tests {
             }
             Credential::Password(_) => "password".to_owned(),
             Credential::Lookup | Credential::Secret => "look-up".to_owned(),
+            Credential::Scram(_) => "proof".to_owned(),
         });
         tried.collect()
     }

@@ -319,6 +319,8 @@ impl Authority for Client {
             Credential::Lookup | Credential::Secret => request::pre(service, login),
             Credential::Password(password) => request::auth_login(service, login, password.expose()),
             Credential::Cram(mechanism, response) => request::auth_cram(service, *mechanism, response),
+            // The protocol has no request for it.
+            Credential::Scram(_) => return Err(No::NoClearPassword.into()),
         };
         let composed = match composed {
             Ok(composed) => request::with_client(request.client.as_deref(), composed),

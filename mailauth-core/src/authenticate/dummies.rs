@@ -13,6 +13,7 @@
 use super::sample::Sample;
 use crate::Login;
 use crate::password::{Budget, Cost, HashRules, Kind, NewScheme, Stored};
+use crate::scram::{ITERATIONS, SALT, ScramMechanism};
 use crate::sync::{Mutex, MutexGuard, RwLock};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -43,8 +44,18 @@ pub(super) struct Dummies {
 /// The choice of a kind for each login.
 struct Choice {
     key: DummyKey,
-    /// Each kind with the end of its share of the numbers that the keyed hash returns. The last one has the rest.
-    shares: Vec<(u64, Arc<Stored>)>,
+    /// The shares of the kinds, in order. The last one has the rest.
+    shares: Vec<Share>,
+}
+
+/// The logins that are treated as if their password were of one kind.
+#[derive(Clone)]
+struct Share {
+    /// End of the share in the numbers that the keyed hash returns.
+    end: u64,
+    dummy: Arc<Stored>,
+    /// Mechanism and number of iterations of the kind, if it is one of SCRAM. The dummy may be of another kind.
+    scram: Option<(ScramMechanism, u32)>,
 }
 
 impl Dummies {
@@ -59,9 +70,22 @@ impl Dummies {
     /// Returns a stored value that no password matches.
     pub fn of(&self, login: &Login) -> Arc<Stored> {
         let choice = self.choice();
-        let number = choice.number(login);
-        let share = choice.shares.iter().find(|(end, _)| number < *end).or(choice.shares.last());
-        Arc::clone(share.map_or(&self.new, |(_, dummy)| dummy))
+        Arc::clone(choice.share(login).map_or(&self.new, |share| &share.dummy))
+    }
+
+    /// Returns the number of iterations of a login whose keys are not stored.
+    pub fn iterations(&self, mechanism: ScramMechanism, login: &Login) -> u32 {
+        match self.choice().share(login).and_then(|share| share.scram) {
+            Some((of, iterations)) if of == mechanism => iterations,
+            _ => ITERATIONS,
+        }
+    }
+
+    /// Returns a salt that is always the same for a login, and that cannot be predicted without the key.
+    pub fn salt(&self, mechanism: ScramMechanism, login: &[u8]) -> Vec<u8> {
+        // No login that may have a dummy contains a NUL, so this is no text that a dummy is chosen by.
+        let code = self.choice().code(&[b"\0", mechanism.name().as_bytes(), b"\0", login]);
+        code.into_iter().take(SALT).collect()
     }
 
     /// Uses this key from now on.
@@ -88,7 +112,8 @@ impl Dummies {
             let share = u128::from(u64::MAX) * u128::from(number) / u128::from(total);
             end = end.saturating_add(u64::try_from(share).unwrap_or(u64::MAX));
             let dear = *time > new && dummy.kind() != self.new.kind();
-            shares.push((end, if dear { Arc::clone(&self.new) } else { Arc::new(dummy) }));
+            let scram = dummy.scram().map(|keys| (keys.mechanism(), keys.iterations()));
+            shares.push(Share { end, dummy: if dear { Arc::clone(&self.new) } else { Arc::new(dummy) }, scram });
         }
         if !go_on() {
             return;
@@ -161,12 +186,23 @@ impl Dummies {
 }
 
 impl Choice {
+    /// Returns the share that a login is in, which is always the same.
+    fn share(&self, login: &Login) -> Option<&Share> {
+        let number = self.number(login);
+        self.shares.iter().find(|share| number < share.end).or(self.shares.last())
+    }
+
     /// Returns a number that is always the same for a login, and that cannot be predicted without the key.
     fn number(&self, login: &Login) -> u64 {
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&*self.key) else { return 0 };
-        mac.update(login.as_str().as_bytes());
-        let code: [u8; 32] = mac.finalize().into_bytes().into();
+        let code = self.code(&[login.as_str().as_bytes()]);
         code.first_chunk().map_or(0, |first| u64::from_le_bytes(*first))
+    }
+
+    fn code(&self, text: &[&[u8]]) -> [u8; 32] {
+        // HMAC takes a key of any length, so there is no error.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&*self.key) else { return [0; 32] };
+        text.iter().for_each(|part| mac.update(part));
+        mac.finalize().into_bytes().into()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::challenge::{CramMechanism, CramResponse};
 use crate::decision_log::Provenance;
+use crate::scram::ScramResponse;
 use crate::throttle::Guess;
 use crate::{Secret, Service};
 use std::time::{Duration, Instant};
@@ -58,6 +59,8 @@ pub enum Credential {
     Password(Secret),
     /// The answer to a challenge.
     Cram(CramMechanism, CramResponse),
+    /// The proof of SCRAM.
+    Scram(ScramResponse),
 }
 
 /// A change of a password.

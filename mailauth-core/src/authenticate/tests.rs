@@ -20,6 +20,7 @@ mod at_once;
 mod changes;
 mod enumeration;
 mod kept_rows;
+mod scram;
 mod throttle;
 mod together;
 mod unknown_logins;

@@ -17,6 +17,7 @@ mod hmac_md5;
 mod limits;
 mod new;
 mod scheme;
+mod scram_keys;
 mod strength;
 mod table;
 
@@ -47,6 +48,7 @@ pub use flaw::Flaw;
 pub use hmac_md5::HmacMd5State;
 pub use limits::CostLimits;
 pub use new::{HashError, HashParameters, NewScheme, hash, in_clear, keep_or_improve};
+pub use scram_keys::{ScramKeys, ScramMechanism};
 pub use strength::{Effort, SUMMARIES, SchemeSummary, Strength};
 pub use table::DefaultScheme;
 
@@ -179,6 +181,11 @@ impl Stored {
     /// Returns the states for CRAM-MD5 if those are what is stored.
     pub fn hmac_md5(&self) -> Option<&HmacMd5State> {
         self.0.hmac_md5()
+    }
+
+    /// Returns the keys of SCRAM if those are what is stored.
+    pub fn scram(&self) -> Option<&ScramKeys> {
+        self.0.scram()
     }
 
     /// Returns a value that costs the same and that no password matches.

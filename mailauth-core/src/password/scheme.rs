@@ -1,6 +1,6 @@
 //! What a scheme is: how its stored values are recognized and read, and how a password is verified against one.
 
-use super::{Cost, Family, Flaw, HashRules, HmacMd5State, Kind, Task};
+use super::{Cost, Family, Flaw, HashRules, HmacMd5State, Kind, ScramKeys, Task};
 
 /// A stored value that has been read.
 pub trait Verifier: Send + Sync {
@@ -41,6 +41,11 @@ pub trait Verifier: Send + Sync {
 
     /// Returns the states for CRAM-MD5 if those are what is stored.
     fn hmac_md5(&self) -> Option<&HmacMd5State> {
+        None
+    }
+
+    /// Returns the keys of SCRAM if those are what is stored.
+    fn scram(&self) -> Option<&ScramKeys> {
         None
     }
 }

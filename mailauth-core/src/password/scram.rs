@@ -6,66 +6,30 @@
 
 use super::pbkdf2::iterations;
 use super::scheme::{Read, Scheme, Verifier};
-use super::{Cost, Flaw, HashRules, Kind, encoding};
+use super::{Cost, Flaw, HashRules, Kind, ScramKeys, ScramMechanism, encoding};
 use crate::Secret;
-use ::pbkdf2::pbkdf2_hmac;
-use hmac::{Hmac, KeyInit, Mac};
-use sha1::Sha1;
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 
 pub const SCHEMES: &[Scheme] = &[
     Scheme::text(&["SCRAM-SHA-1"], &[], read_sha1),
     Scheme::text(&["SCRAM-SHA-256"], &["SCRAM-SHA-256$"], read_sha256),
 ];
 
-/// A function that computes the stored key of a password.
-type StoredKey = fn(&[u8], &[u8], u32) -> Option<Secret>;
-
-struct Scram {
-    scheme: &'static str,
-    derive: StoredKey,
-    iterations: u32,
-    salt: Secret,
-    stored: Secret,
-}
-
-fn sha1_key(password: &[u8], salt: &[u8], iterations: u32) -> Option<Secret> {
-    let mut salted = zeroize::Zeroizing::new([0; 20]);
-    pbkdf2_hmac::<Sha1>(password, salt, iterations, salted.as_mut());
-    let client =
-        Hmac::<Sha1>::new_from_slice(salted.as_ref()).ok()?.chain_update(b"Client Key").finalize().into_bytes();
-    Some(Sha1::digest(client).to_vec().into())
-}
-
-fn sha256_key(password: &[u8], salt: &[u8], iterations: u32) -> Option<Secret> {
-    let mut salted = zeroize::Zeroizing::new([0; 32]);
-    pbkdf2_hmac::<Sha256>(password, salt, iterations, salted.as_mut());
-    let client =
-        Hmac::<Sha256>::new_from_slice(salted.as_ref()).ok()?.chain_update(b"Client Key").finalize().into_bytes();
-    Some(Sha256::digest(client).to_vec().into())
-}
+struct Scram(ScramKeys);
 
 fn read_sha1(text: &[u8], rules: &HashRules) -> Read {
-    read("SCRAM-SHA-1", 20, sha1_key, text, b",,,", rules)
+    read(ScramMechanism::Sha1, text, b",,,", rules)
 }
 
 fn read_sha256(text: &[u8], rules: &HashRules) -> Read {
     match text.strip_prefix(b"SCRAM-SHA-256$") {
-        Some(rest) => read("SCRAM-SHA-256", 32, sha256_key, rest, b":$:", rules),
-        None => read("SCRAM-SHA-256", 32, sha256_key, text, b",,,", rules),
+        Some(rest) => read(ScramMechanism::Sha256, rest, b":$:", rules),
+        None => read(ScramMechanism::Sha256, text, b",,,", rules),
     }
 }
 
 /// Reads four fields that are separated by the three `separators`.
-fn read(
-    scheme: &'static str,
-    size: usize,
-    derive: StoredKey,
-    text: &[u8],
-    separators: &[u8; 3],
-    rules: &HashRules,
-) -> Read {
+fn read(mechanism: ScramMechanism, text: &[u8], separators: &[u8; 3], rules: &HashRules) -> Read {
+    let (scheme, size) = (mechanism.name(), mechanism.digest_size());
     let malformed = |what| Flaw::Malformed { scheme, what };
     let mut rest = text;
     let mut fields = [b"".as_slice(); 3];
@@ -83,15 +47,14 @@ fn read(
         let key = encoding::base64(text).filter(|key| key.len() == size);
         key.ok_or(malformed("its keys are not base64 of the digest's length"))
     };
-    let stored = key(stored)?;
-    // The server key is checked only because it ends the value: if it is complete, the value was not truncated.
-    key(rest)?;
-    Ok(Box::new(Scram { scheme, derive, iterations, salt: salt.into(), stored: stored.into() }))
+    // The server key is last: if it is complete, the value was not truncated.
+    let (stored, server) = (key(stored)?.into(), key(rest)?.into());
+    Ok(Box::new(Scram(ScramKeys { mechanism, iterations, salt: salt.into(), stored, server })))
 }
 
 impl Verifier for Scram {
     fn kind(&self) -> Kind {
-        Kind { scheme: self.scheme, cost: [self.iterations, 0, 0] }
+        Kind { scheme: self.0.mechanism.name(), cost: [self.0.iterations, 0, 0] }
     }
 
     fn cost(&self) -> Cost {
@@ -99,12 +62,18 @@ impl Verifier for Scram {
     }
 
     fn verify(&self, _: &str, password: &[u8]) -> Result<bool, Flaw> {
-        let made = (self.derive)(password, self.salt.expose(), self.iterations);
-        Ok(made.is_some_and(|made| made.expose().ct_eq(self.stored.expose()).into()))
+        let ScramKeys { mechanism, iterations, ref salt, .. } = self.0;
+        Ok(ScramKeys::derive(mechanism, password, salt.expose(), iterations).has_stored_key_of(&self.0))
     }
 
     fn dummy(&self) -> Box<dyn Verifier> {
-        let stored = vec![0; self.stored.len()].into();
-        Box::new(Scram { salt: self.salt.clone(), stored, ..*self })
+        let ScramKeys { mechanism, iterations, ref salt, ref stored, ref server } = self.0;
+        let nothing = |key: &Secret| Secret::new(vec![0; key.len()]);
+        let (stored, server) = (nothing(stored), nothing(server));
+        Box::new(Scram(ScramKeys { mechanism, iterations, salt: salt.clone(), stored, server }))
+    }
+
+    fn scram(&self) -> Option<&ScramKeys> {
+        Some(&self.0)
     }
 }

@@ -36,6 +36,11 @@ impl Answerer for Dispatcher {
                     Told::Address(address_text(&config, &question, deadline))
                 })
             }
+            Ask::Scram(mechanism, request) => {
+                self.find(&self.shared().queues.lookups, "look-ups", waiter(), move || {
+                    Told::Scram(config.backend.authenticator.scram_parameters(mechanism, request))
+                })
+            }
             Ask::List(after) => {
                 let pages = self.shared().queues.slow_writer.pages();
                 self.find(pages, "pages of accounts", waiter(), move || {

@@ -5,6 +5,8 @@ use crate::mechanism::{Exchange, Mechanism};
 use crate::protocol::login_request::LoginRequest;
 use crate::protocol::reply::Line;
 use mailauth_core::Service;
+use mailauth_core::account::Account;
+use mailauth_core::authenticate::{Credential, Request};
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -15,6 +17,8 @@ pub struct LoginInfo {
     pub client: Option<IpAddr>,
     /// Whether the client understands "not now".
     pub knows_not_now: bool,
+    /// Whether the last message of the mechanism may be part of the OK.
+    pub final_message_in_ok: bool,
     pub is_2_4: bool,
     /// Whether no REQUEST will follow.
     pub no_login: bool,
@@ -28,9 +32,16 @@ impl LoginInfo {
             service: request.service.clone(),
             client: request.client,
             knows_not_now: request.knows_not_now || is_login_process,
+            final_message_in_ok: request.final_message_in_ok,
             is_2_4: request.is_2_4,
             no_login: request.no_login,
         }
+    }
+
+    /// Returns the question about a login.
+    pub fn request(&self, login: Vec<u8>, credential: Credential, deadline: Instant) -> Request {
+        let client = self.client.map(|address| address.to_string());
+        Request { service: self.service.clone(), login, credential, client, deadline }
     }
 }
 
@@ -38,6 +49,8 @@ impl LoginInfo {
 pub struct Dialog {
     pub info: LoginInfo,
     pub exchange: Box<dyn Exchange>,
+    /// The account, if the client was accepted and has only to confirm the last message.
+    pub accepted: Option<Box<Account>>,
     /// Time at which it ends if the client does not respond.
     pub until: Instant,
 }

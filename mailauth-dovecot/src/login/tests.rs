@@ -2,9 +2,13 @@
 
 use super::*;
 use crate::mechanism::{self, MECHANISMS};
+use base64::engine::Engine;
+use base64::engine::general_purpose::STANDARD;
 use mailauth_core::answer::{No, NotNow};
-use mailauth_core::authenticate::Credential;
+use mailauth_core::authenticate::Request;
+use mailauth_core::password::{HashRules, ScramKeys, Stored};
 use mailauth_core::quota::Limits;
+use mailauth_core::scram::ScramParameters;
 use mailauth_core::{Login, Service};
 use proptest::prelude::*;
 
@@ -346,6 +350,66 @@ fn an_answer_to_cram_md5_is_asked_with_its_challenge() {
     let malformed = peer.send("AUTH\t2\tCRAM-MD5\tservice=smtp\n");
     assert_ne!(malformed[7..], reply[7..], "each challenge is another");
     assert_eq!(peer.send("CONT\t2\t\n"), "FAIL\t2\n");
+}
+
+/// Begins SCRAM-SHA-256 for `anna`, and returns the client's last message for the password.
+fn begin_scram(peer: &mut Peer, parameters: &str, password: &str) -> String {
+    let first = STANDARD.encode("n,,n=anna,r=abc");
+    assert_eq!(peer.send(&format!("AUTH\t1\tSCRAM-SHA-256\tservice=smtp{parameters}\tresp={first}\n")), "");
+    let (number, Ask::Scram(mechanism, request)) = peer.asked.remove(0) else { panic!("not asked") };
+    assert_eq!(request.login, b"anna");
+    let sent = ScramParameters { salt: b"salt".to_vec(), iterations: 4096 };
+    let reply = peer.tell(number, Some(Told::Scram(Ok(sent))));
+    let challenge = parse_base64(reply.trim_end().strip_prefix("CONT\t1\t").unwrap().as_bytes()).unwrap();
+    let challenge = std::str::from_utf8(challenge.expose()).unwrap();
+    let nonce = challenge.split(',').next().unwrap();
+    let exchange = format!("n=anna,r=abc,{challenge},c=biws,{nonce}");
+    let proof = ScramKeys::derive(mechanism, password.as_bytes(), b"salt", 4096)
+        .prove(password.as_bytes(), exchange.as_bytes());
+    STANDARD.encode(format!("c=biws,{nonce},p={}", STANDARD.encode(proof.expose())))
+}
+
+/// Decides the question as the core does, with the password `secret` stored in clear.
+fn decide_scram(peer: &mut Peer) -> String {
+    let (number, ask) = peer.asked.remove(0);
+    let Credential::Scram(response) = &request(&ask).credential else { panic!("not a proof") };
+    let stored = Stored::parse(b"{PLAIN}secret", &HashRules::default()).unwrap();
+    let answer = if response.verify(&stored) { yes() } else { no(Instant::now()) };
+    peer.tell(number, Some(answer))
+}
+
+#[test]
+fn the_last_message_of_scram_is_confirmed_by_mail_servers_and_part_of_the_ok_for_dovecot() {
+    let mut peer = Peer::greeted();
+    let last = begin_scram(&mut peer, "", "secret");
+    assert_eq!(peer.send(&format!("CONT\t1\t{last}\n")), "");
+    // "v=" in base64.
+    let reply = decide_scram(&mut peer);
+    assert!(reply.starts_with("CONT\t1\tdj"), "{reply}");
+    assert_eq!(peer.send("CONT\t1\t\n"), "OK\t1\tuser=anna@example.org\n");
+
+    let last = begin_scram(&mut peer, "", "secret");
+    peer.send(&format!("CONT\t1\t{last}\n"));
+    decide_scram(&mut peer);
+    assert_eq!(peer.send("CONT\t1\tAAAA\n"), "FAIL\t1\n", "the confirmation is empty");
+
+    let last = begin_scram(&mut peer, "\tfinal-resp-ok", "secret");
+    peer.send(&format!("CONT\t1\t{last}\n"));
+    let reply = decide_scram(&mut peer);
+    assert!(reply.starts_with("OK\t1\tuser=anna@example.org\tresp=dj"), "{reply}");
+}
+
+#[test]
+fn a_wrong_proof_of_scram_is_refused_and_no_parameters_are_not_now() {
+    let mut peer = Peer::greeted();
+    let last = begin_scram(&mut peer, "", "guess");
+    assert_eq!(peer.send(&format!("CONT\t1\t{last}\n")), "");
+    assert_eq!(decide_scram(&mut peer), "FAIL\t1\tuser=anna\n");
+    let first = STANDARD.encode("n,,n=anna,r=abc");
+    peer.send(&format!("AUTH\t2\tSCRAM-SHA-1\tservice=smtp\tresp={first}\n"));
+    let number = peer.asked[0].0;
+    assert_eq!(peer.tell(number, Some(Told::Scram(Err(NotNow::Busy.into())))), "");
+    assert_eq!(peer.closed, Some("when answered"));
 }
 
 #[test]
