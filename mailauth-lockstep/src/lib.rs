@@ -38,6 +38,7 @@
 //!   waits.
 //! - `unsafe` is only used to call functions that are compiled for instructions whose presence was checked.
 
+pub mod bcrypt;
 pub mod sha512;
 
 use zeroize::Zeroizing;
