@@ -19,6 +19,7 @@ mod answers;
 mod at_once;
 mod changes;
 mod enumeration;
+mod hashed_together;
 mod kept_rows;
 mod scram;
 mod throttle;

@@ -4,6 +4,7 @@
 //! practice. `$2x$` marks hashes by an old library that read bytes above 127 with the wrong sign. For 7-bit passwords
 //! that is the same function. Other passwords cannot be verified reliably, so they never match.
 
+use super::family::{Family, Task};
 use super::scheme::{Read, Scheme, Verifier};
 use super::{Cost, Flaw, HashRules, Kind, encoding};
 use crate::Secret;
@@ -12,6 +13,7 @@ use base64::engine::{DecodePaddingMode, Engine, GeneralPurpose, GeneralPurposeCo
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 pub const SCHEMES: &[Scheme] = &[
     Scheme::text(&["BLF-CRYPT", "BCRYPT"], &["$2a$", "$2b$", "$2x$", "$2y$"], read),
@@ -110,22 +112,24 @@ impl Verifier for Bcrypt {
     }
 
     fn verify(&self, _: &str, password: &[u8]) -> Result<bool, Flaw> {
-        let digested;
-        let password = match &self.hmac_salt {
-            None => password,
-            Some(salt) => {
-                let mut mac = Hmac::<Sha256>::new_from_slice(salt.expose())
-                    .map_err(|_| Flaw::Unsupported { scheme: SHA256_NAME })?;
-                mac.update(password);
-                let text = base64::engine::general_purpose::STANDARD.encode(mac.finalize().into_bytes());
-                digested = Secret::new(text.into_bytes());
-                digested.expose()
-            }
-        };
-        // The work is also done for a password that cannot match.
+        let made = raw(self.cost, self.salt, self.hashed(password)?.expose());
+        Ok(self.is_digest(password, &made))
+    }
+
+    fn family(&self) -> Option<Family> {
+        Some(Family::Bcrypt)
+    }
+
+    fn task(&self, password: &[u8]) -> Option<Task> {
+        let key = key(self.hashed(password).ok()?.expose());
+        Some(Task::Bcrypt(mailauth_lockstep::bcrypt::Task { cost: self.cost, salt: self.salt, key }))
+    }
+
+    fn is_digest(&self, password: &[u8], digest: &[u8]) -> bool {
+        // The work was also done for a password that cannot match.
         let possible = !self.seven_bit_only || password.is_ascii();
-        let made = raw(self.cost, self.salt, password);
-        Ok(bool::from(made[..23].ct_eq(&self.hash)) && possible)
+        let same = digest.get(..self.hash.len()).is_some_and(|digest| digest.ct_eq(&self.hash).into());
+        same && possible
     }
 
     fn dummy(&self) -> Box<dyn Verifier> {
@@ -134,16 +138,33 @@ impl Verifier for Bcrypt {
     }
 }
 
-/// Computes bcrypt of the bytes of the password that count, and the NUL that terminates them.
-fn raw(cost: u32, salt: [u8; 16], password: &[u8]) -> [u8; 24] {
+impl Bcrypt {
+    /// Returns what bcrypt is computed of: the password, or for passlib's form the text of its HMAC.
+    fn hashed(&self, password: &[u8]) -> Result<Secret, Flaw> {
+        let Some(salt) = &self.hmac_salt else { return Ok(password.into()) };
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(salt.expose()).map_err(|_| Flaw::Unsupported { scheme: SHA256_NAME })?;
+        mac.update(password);
+        let text = base64::engine::general_purpose::STANDARD.encode(mac.finalize().into_bytes());
+        Ok(Secret::new(text.into_bytes()))
+    }
+}
+
+/// Returns the bytes of the password that count, and the NUL that terminates them.
+fn key(password: &[u8]) -> Zeroizing<Vec<u8>> {
     let counts = password.get(..MAX_PASSWORD).unwrap_or(password);
     // Has room for the NUL: if the key grew, a copy of it would remain in memory.
-    let mut key = zeroize::Zeroizing::new(Vec::with_capacity(counts.len() + 1));
+    let mut key = Zeroizing::new(Vec::with_capacity(counts.len() + 1));
     key.extend_from_slice(counts);
     if key.len() < MAX_PASSWORD {
         key.push(0);
     }
-    bcrypt::bcrypt(cost, salt, &key)
+    key
+}
+
+/// Computes bcrypt of one password.
+fn raw(cost: u32, salt: [u8; 16], password: &[u8]) -> [u8; 24] {
+    bcrypt::bcrypt(cost, salt, &key(password))
 }
 
 /// Returns a new `$2b$` string.

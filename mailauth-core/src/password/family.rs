@@ -1,5 +1,6 @@
 //! Families of stored passwords that are verified together.
 
+use mailauth_lockstep::bcrypt::{self, BcryptLanes};
 use mailauth_lockstep::sha512::{self, Sha512Lanes, Unit};
 use mailauth_lockstep::{Finished, Lockstep};
 
@@ -8,6 +9,8 @@ use mailauth_lockstep::{Finished, Lockstep};
 pub enum Family {
     /// sha512-crypt and PBKDF2 with HMAC-SHA512.
     Sha512,
+    /// bcrypt, and passlib's bcrypt of an HMAC.
+    Bcrypt,
 }
 
 impl Family {
@@ -15,6 +18,7 @@ impl Family {
     pub fn has_lanes(self) -> bool {
         match self {
             Family::Sha512 => Unit::detected().is_some(),
+            Family::Bcrypt => true,
         }
     }
 
@@ -22,6 +26,7 @@ impl Family {
     pub(crate) fn engine(self) -> Option<Engine> {
         match self {
             Family::Sha512 => Unit::detected().map(|unit| Engine::Sha512(Sha512Lanes::new(unit))),
+            Family::Bcrypt => Some(Engine::Bcrypt(BcryptLanes::new())),
         }
     }
 }
@@ -30,6 +35,8 @@ impl Family {
 pub(crate) enum Task {
     /// A password of [`Family::Sha512`].
     Sha512(sha512::Task),
+    /// A password of [`Family::Bcrypt`].
+    Bcrypt(bcrypt::Task),
 }
 
 impl Task {
@@ -37,6 +44,7 @@ impl Task {
     pub fn family(&self) -> Family {
         match self {
             Task::Sha512(_) => Family::Sha512,
+            Task::Bcrypt(_) => Family::Bcrypt,
         }
     }
 
@@ -44,6 +52,7 @@ impl Task {
     pub fn memory(&self) -> u64 {
         match self {
             Task::Sha512(task) => task.memory(),
+            Task::Bcrypt(task) => task.memory(),
         }
     }
 }
@@ -51,6 +60,7 @@ impl Task {
 /// The lanes of one family.
 pub(crate) enum Engine {
     Sha512(Sha512Lanes),
+    Bcrypt(BcryptLanes),
 }
 
 impl Lockstep for Engine {
@@ -59,6 +69,7 @@ impl Lockstep for Engine {
     fn lanes(&self) -> usize {
         match self {
             Engine::Sha512(lanes) => lanes.lanes(),
+            Engine::Bcrypt(lanes) => lanes.lanes(),
         }
     }
 
@@ -66,12 +77,15 @@ impl Lockstep for Engine {
     fn load(&mut self, lane: usize, task: Task) {
         match (self, task) {
             (Engine::Sha512(lanes), Task::Sha512(task)) => lanes.load(lane, task),
+            (Engine::Bcrypt(lanes), Task::Bcrypt(task)) => lanes.load(lane, task),
+            (Engine::Sha512(_), Task::Bcrypt(_)) | (Engine::Bcrypt(_), Task::Sha512(_)) => {}
         }
     }
 
     fn run(&mut self) -> Vec<Finished> {
         match self {
             Engine::Sha512(lanes) => lanes.run(),
+            Engine::Bcrypt(lanes) => lanes.run(),
         }
     }
 }

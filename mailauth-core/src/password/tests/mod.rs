@@ -1,6 +1,7 @@
 //! Tests of reading and verifying stored values. The values were made by other programs: libxcrypt, Dovecot, passlib.
 
 mod properties;
+mod together;
 
 use super::*;
 use std::time::{Duration, Instant};
