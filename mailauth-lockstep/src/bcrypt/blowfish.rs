@@ -103,9 +103,8 @@ fn expand_with<const N: usize>(tables: &mut [Blowfish; N], salt: [[u32; 2]; 2]) 
 /// Mixes words into the block of each key and encrypts it.
 #[inline(always)]
 fn mix_and_encrypt<const N: usize>(tables: &[Blowfish; N], halves: &mut Halves<N>, [left, right]: [u32; 2]) {
-    for lane in 0..N {
-        halves[0][lane] ^= left;
-        halves[1][lane] ^= right;
+    for (half, word) in halves.iter_mut().zip([left, right]) {
+        half.iter_mut().for_each(|lane| *lane ^= word);
     }
     encrypt(tables, halves);
 }
