@@ -25,7 +25,7 @@ impl Family {
     /// Returns empty lanes, or `None` if this processor has none for the family.
     pub(crate) fn engine(self) -> Option<Engine> {
         match self {
-            Family::Sha512 => Unit::detected().map(|unit| Engine::Sha512(Sha512Lanes::new(unit))),
+            Family::Sha512 => Unit::detected().map(|unit| Engine::Sha512(Box::new(Sha512Lanes::new(unit)))),
             Family::Bcrypt => Some(Engine::Bcrypt(BcryptLanes::new())),
         }
     }
@@ -59,7 +59,7 @@ impl Task {
 
 /// The lanes of one family.
 pub(crate) enum Engine {
-    Sha512(Sha512Lanes),
+    Sha512(Box<Sha512Lanes>),
     Bcrypt(BcryptLanes),
 }
 
