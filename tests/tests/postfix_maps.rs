@@ -1,10 +1,11 @@
-//! Postfix 3.7 without any SQL map: its tables and its policy are answered by the library, over sockets of this
-//! process.
+//! Postfix 3.7 without any SQL map: the daemon answers its tables and its policy, with the lines of
+//! docs/postfix-maps.md.
 
-#[path = "postfix_maps/answering.rs"]
-mod answering;
 #[path = "postfix_maps/host.rs"]
 mod host;
+#[allow(dead_code, reason = "tests/readme.rs uses all of it")]
+#[path = "readme/page.rs"]
+mod page;
 
 use host::{Host, LIMIT};
 use mailauth_tests::people::{ANNA, CARLA, DORA, UNKNOWN};

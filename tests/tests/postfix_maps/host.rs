@@ -1,12 +1,11 @@
-//! A mail host with the real Postfix, whose tables and policy are answered by the library.
+//! A mail host with the real Postfix, whose tables and policy are answered by the daemon.
 
-use crate::answering::serve;
+use crate::page::page;
 use mailauth_tests::smtp::{Reply, Smtp};
-use mailauth_tests::{Accounts, MailHost, User, eventually, free_port, output_with_input, program, run};
+use mailauth_tests::{Accounts, MailHost, Mailauth, User, eventually, free_port, output_with_input, program, run};
 use std::fs;
 use std::net::TcpStream;
-use std::os::unix::fs::{PermissionsExt, chown};
-use std::os::unix::net::UnixListener;
+use std::os::unix::fs::chown;
 use std::path::Path;
 use std::time::Duration;
 
@@ -43,6 +42,7 @@ const GROUP: u32 = 192;
 
 /// The host. Postfix ends with it.
 pub struct Host {
+    _daemon: Mailauth,
     pub accounts: Accounts,
     pub host: MailHost,
     port: u16,
@@ -63,21 +63,14 @@ impl Host {
         let accounts = accounts.with(&people(&host.path("mail")));
         let config = host.inside("/etc/mailauth/mailauth.toml");
         fs::write(&config, format!("{}deadline = \"1s\"\n", accounts.config())).expect("the configuration");
-        let socket = |name: &str| {
-            let path = host.inside(&format!("/var/spool/postfix/private/{name}"));
-            let listener = UnixListener::bind(&path).expect("a socket");
-            chown(&path, Some(190), Some(190)).expect("its owner");
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o660)).expect("its mode");
-            listener
-        };
-        serve(&config, socket("mailauth-maps"), socket("mailauth-policy"));
-        let host = Host { accounts, host, port: free_port(), named: free_port() };
+        let daemon = Mailauth::on_with(&host, &accounts, &block("[postfix]"));
+        let host = Host { _daemon: daemon, accounts, host, port: free_port(), named: free_port() };
         host.start();
         host
     }
 
     fn start(&self) {
-        let main = format!("{MAIN}{}", include_str!("main.cf"));
+        let main = format!("{MAIN}{}", block("# /etc/postfix/main.cf"));
         fs::write(self.host.inside("/etc/postfix/main.cf"), main).expect("main.cf");
         let debian = fs::read_to_string(self.host.inside("/usr/share/postfix/master.cf.dist")).expect("master.cf");
         let debian = debian.replacen("\nsmtp      inet ", &format!("\n127.0.0.1:{} inet ", self.port), 1);
@@ -86,7 +79,7 @@ impl Host {
              -o smtpd_relay_restrictions=permit_mynetworks,reject_unauth_destination\n",
             self.named
         );
-        let master = format!("{debian}{named}{}", include_str!("master.cf"));
+        let master = format!("{debian}{named}{}", block("# /etc/postfix/master.cf"));
         fs::write(self.host.inside("/etc/postfix/master.cf"), master).expect("master.cf");
         self.shell("postfix start");
         let ports = [self.port, self.named];
@@ -182,6 +175,12 @@ impl Drop for Host {
         }
         let _ = output_with_input(self.host.command("postfix").current_dir("/").arg("abort"), "");
     }
+}
+
+/// Returns the block of the page that begins with this line.
+fn block(first: &str) -> String {
+    let found = page("docs/postfix-maps.md").into_iter().find(|piece| piece.text.lines().next() == Some(first));
+    found.unwrap_or_else(|| panic!("the page has no block {first}")).text
 }
 
 /// Returns the rows of the accounts, with homes below `mail`: Anna has room for nine messages, Ben for none, Carla

@@ -16,13 +16,14 @@ const DOVECOT: &str = "docs/dovecot.md";
 const EXIM_DEBIAN: &str = "docs/exim-debian.md";
 const OWN_TABLE: &str = "docs/own-table.md";
 const POSTFIX: &str = "docs/postfix.md";
+const POSTFIX_MAPS: &str = "docs/postfix-maps.md";
 const QUOTAS: &str = "docs/quotas.md";
 const TROUBLESHOOTING: &str = "docs/troubleshooting.md";
 
 #[test]
 fn every_block_is_on_a_page_that_is_tested() {
     // All blocks of a page are tested: by tests/quota_programs.rs for quotas, by tests/postfix.rs for Cyrus SASL, by
-    // tests/dovecot_hosts.rs for Postfix and Dovecot, by tests/exim.rs for Debian's split configuration of Exim and for the forms of its configuration other than the first
+    // tests/dovecot_hosts.rs for Postfix and Dovecot, by tests/postfix_maps.rs for Postfix's tables, by tests/exim.rs for Debian's split configuration of Exim and for the forms of its configuration other than the first
     // one, by tests/amavis.rs for amavisd-new, by tests/own_table.rs for the tables of other programs, and otherwise by tests
     // below.
     let run = [
@@ -35,6 +36,7 @@ fn every_block_is_on_a_page_that_is_tested() {
         EXIM,
         EXIM_DEBIAN,
         POSTFIX,
+        POSTFIX_MAPS,
         CYRUS_SASL,
         DOVECOT,
         CHECKPASSWORD,
