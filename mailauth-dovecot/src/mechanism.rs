@@ -1,6 +1,6 @@
 //! The SASL mechanisms: how a client proves that it may use an account.
 //!
-//! A mechanism is one file with an [`Exchange`] and a line in [`MECHANISMS`].
+//! A mechanism is one file with an `Exchange` and a line in [`MECHANISMS`].
 
 mod cram_md5;
 mod login;

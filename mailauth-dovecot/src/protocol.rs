@@ -1,7 +1,7 @@
 //! The lines of Dovecot's authentication protocol, as servers of versions 2.2 to 2.4 write and read them.
 //!
 //! A line is a word and its fields, with one TAB between them and LF at its end; a CR before the LF is ignored. With its
-//! LF it has at most [`MAX_LINE`] bytes. In a field the byte 0x01 escapes the byte after it ([`escape`]). Several mail
+//! LF it has at most [`MAX_LINE`] bytes. In a field the byte 0x01 escapes the byte after it (`escape`). Several mail
 //! servers do not undo that, so no text that would have to be escaped is sent to them in `user=`.
 //!
 //! ```text

@@ -17,6 +17,9 @@ use zeroize::{Zeroize, Zeroizing};
 /// Number of bytes that wait to be sent beyond which no more is read: as in Dovecot.
 const MAX_UNSENT: usize = 50 * 1024;
 
+/// Size of a buffer that is not kept for the next answers: all of it is wiped after they are sent.
+const LARGE: usize = 4 * 1024;
+
 /// Number of requests in flight beyond which no more is read.
 const MAX_IN_FLIGHT: usize = 1000;
 
@@ -244,6 +247,9 @@ impl Connection {
             }
         }
         self.output.zeroize();
+        if self.output.capacity() > LARGE {
+            self.output = Zeroizing::default();
+        }
         (self.sent, self.stalled) = (0, None);
         Fate::Open
     }

@@ -102,7 +102,13 @@ impl EventLoop {
                 self.listeners.drain().for_each(|(_, listening)| self.inbox.poller.unwatch(&listening.socket));
                 let keys: Vec<u64> = self.connections.keys().copied().collect();
                 for key in keys {
-                    self.serve(key, |connection, asker, _, actions| connection.end_input(asker, actions));
+                    self.serve(key, |connection, asker, buffer, actions| {
+                        // A request that has arrived is answered.
+                        if connection.reads() && connection.receive(buffer, asker, actions) == Fate::Closed {
+                            return Fate::Closed;
+                        }
+                        connection.end_input(asker, actions)
+                    });
                 }
             }
         }

@@ -206,6 +206,17 @@ fn what_was_asked_is_answered_before_a_connection_or_the_server_is_closed() {
 }
 
 #[test]
+fn a_request_that_has_arrived_is_answered_before_the_server_stops() {
+    for _ in 0..20 {
+        let story = story(10);
+        let mut client = Client::of(&story);
+        client.say("now\n");
+        story.server.stop(Instant::now() + LONG);
+        assert_eq!((client.line().as_str(), client.line().as_str()), ("now\n", ""));
+    }
+}
+
+#[test]
 fn too_many_connections_are_closed_at_once_and_their_places_are_used_again() {
     let story = story(2);
     let clients = [(); 2].map(|()| Client::of(&story));
