@@ -5,30 +5,31 @@ mod endpoint;
 mod exchange;
 mod permitted;
 mod reason;
+mod reply_buffer;
 mod socket;
 mod trust;
 
 use self::endpoint::Endpoint;
 use self::exchange::exchange;
 use self::reason::{Cause, Failure};
+use self::reply_buffer::ReplyBuffer;
 use self::trust::Trust;
 use crate::reply::Record;
 use crate::request::{self, PasswdFields, Uncomposable};
 use crate::throttle::ThrottleQuestion;
-use crate::{MAX_REPLY, Question, Reply};
+use crate::{Question, Reply};
 use mailauth_core::account::{Account, LoginError, trimmed};
 use mailauth_core::answer::{Answer, No, NotNow, Refusal};
 use mailauth_core::authenticate::{Authority, Credential, PasswordChange, Request};
 use mailauth_core::config::Config;
 use mailauth_core::mailbox::{MailboxDefaults, Refused};
 use mailauth_core::store::Changed;
-use mailauth_core::{Secret, Service};
+use mailauth_core::{Secret, Service, system_ids};
 use rustix::fd::AsFd;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use zeroize::Zeroizing;
 
 /// A client of an authdaemon socket.
 ///
@@ -92,6 +93,18 @@ impl Client {
     pub fn trusting(mut self, user: &str) -> Self {
         if let Endpoint::Socket(_, trust) = &mut self.endpoint {
             trust.user = Some(user.to_owned());
+        }
+        self
+    }
+
+    /// Looks the user of [`Client::trusting`] up in `/etc/passwd` now, and not again for each request, until a process of
+    /// another user listens on the socket. This is for a client that is made anew after that file has changed.
+    #[must_use]
+    pub fn knowing_user(mut self) -> Self {
+        for endpoint in [Some(&mut self.endpoint), self.other.as_mut()].into_iter().flatten() {
+            if let Endpoint::Socket(_, trust) = endpoint {
+                trust.number = trust.user.as_deref().and_then(system_ids::of_listed_user);
+            }
         }
         self
     }
@@ -185,12 +198,12 @@ impl Client {
         understand: impl Fn(&Endpoint, Result<Reply<'_>, Failure>) -> Answer<T>,
     ) -> Answer<T> {
         let deadline = deadline.min(Instant::now() + self.patience);
-        let mut buffer = Zeroizing::new([0; MAX_REPLY + 1]);
-        let reply = exchange(&self.endpoint, request.expose(), deadline, &mut *buffer);
+        let mut buffer = ReplyBuffer::new();
+        let reply = exchange(&self.endpoint, request.expose(), deadline, &mut buffer);
         let tries_other = is_unread(&reply);
         let answer = understand(&self.endpoint, reply);
         let Some(other) = self.other.as_ref().filter(|_| tries_other) else { return answer };
-        match exchange(other, request.expose(), deadline, &mut *buffer) {
+        match exchange(other, request.expose(), deadline, &mut buffer) {
             reply if is_unread(&reply) => answer,
             reply => understand(other, reply),
         }
@@ -206,7 +219,7 @@ fn is_unread(reply: &Result<Reply<'_>, Failure>) -> bool {
 }
 
 fn socket_of(path: &Path, user: &str) -> Endpoint {
-    Endpoint::Socket(path.to_owned(), Trust { user: Some(user.to_owned()) })
+    Endpoint::Socket(path.to_owned(), Trust { user: Some(user.to_owned()), number: None })
 }
 
 fn no_daemon(endpoint: &Endpoint, failure: &Failure) -> Refusal {

@@ -36,7 +36,7 @@ pub use mistake::{ConfigErrors, Mistake, Position};
 pub use outage::OutageConfig;
 pub use password::PasswordConfig;
 pub use pop3::{CramOrder, Pop3Config};
-pub use source::{Origin, Source};
+pub use source::{Origin, SYSTEM_FILE, Source};
 pub use throttle::ThrottleConfig;
 
 pub(crate) use parse::nearest;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroize;
 
 /// The file that is used if no other is named.
-pub(super) const SYSTEM_FILE: &str = "/etc/mailauth/mailauth.toml";
+pub const SYSTEM_FILE: &str = "/etc/mailauth/mailauth.toml";
 
 /// The environment variable that names a file.
 const VARIABLE: &str = "MAILAUTH_CONFIG";

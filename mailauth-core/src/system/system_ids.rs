@@ -41,6 +41,13 @@ pub fn of_user(user: &str) -> Option<u32> {
     user.parse().ok().or_else(|| self::user(user).ok().flatten().map(|user| user.uid))
 }
 
+/// Returns the number of a user given by name or number, from `/etc/passwd` alone, which is quick to read: a directory
+/// service is not waited for.
+pub fn of_listed_user(user: &str) -> Option<u32> {
+    let listed = || files::user(&CString::new(user).ok()?).ok().flatten();
+    user.parse().ok().or_else(|| listed().map(|user| user.uid))
+}
+
 /// Returns the number of the group with this name, if there is one.
 ///
 /// # Errors
@@ -122,7 +129,6 @@ mod database {
     }
 }
 
-#[cfg(any(test, target_feature = "crt-static"))]
 #[cfg_attr(not(target_feature = "crt-static"), allow(dead_code, reason = "tested in every build"))]
 mod files {
     use super::User;
@@ -193,5 +199,7 @@ mod tests {
             assert_eq!(files::group(name).unwrap(), group(name.to_str().unwrap()).unwrap());
         }
         assert_eq!(files::user_with_id(1).unwrap(), user_with_id(1).unwrap());
+        let listed = ["daemon", "4711", "no-such-user", "nul\0nul"].map(of_listed_user);
+        assert_eq!(listed, [of_user("daemon"), Some(4711), None, None]);
     }
 }

@@ -2,11 +2,12 @@
 
 use super::endpoint::Endpoint;
 use super::reason::{Cause, Failure};
+use super::reply_buffer::ReplyBuffer;
 use super::socket::set_deadline;
 use crate::Reply;
 use rustix::io::Errno;
 use rustix::net::sockopt::Timeout;
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::net::{SendFlags, send};
 use std::time::Instant;
 
 /// Connects to `endpoint`, sends `request`, and reads the reply into `buffer`, all before the deadline.
@@ -14,7 +15,7 @@ pub(super) fn exchange<'a>(
     endpoint: &Endpoint,
     request: &[u8],
     deadline: Instant,
-    buffer: &'a mut [u8],
+    buffer: &'a mut ReplyBuffer,
 ) -> Result<Reply<'a>, Failure> {
     let allowed = deadline.saturating_duration_since(Instant::now());
     let failed = |connecting| move |cause: Cause| Failure { connecting, cause, limit: allowed };
@@ -34,14 +35,11 @@ pub(super) fn exchange<'a>(
             Err(errno) => return Err(failed(false)(errno.into())),
         }
     }
-    let mut length = 0;
+    buffer.clear();
     loop {
         set_deadline(socket, Timeout::Recv, deadline).map_err(|errno| failed(false)(errno.into()))?;
-        let ended = match recv(socket, buffer.get_mut(length..).unwrap_or_default(), RecvFlags::empty()) {
-            Ok((count, _)) => {
-                length += count;
-                count == 0
-            }
+        let ended = match buffer.receive(socket) {
+            Ok(count) => count == 0,
             Err(Errno::INTR) => false,
             // The server has closed with our request unread: it does not accept us, or has too many connections.
             Err(Errno::CONNRESET) => {
@@ -50,10 +48,10 @@ pub(super) fn exchange<'a>(
             }
             Err(errno) => return Err(failed(false)(errno.into())),
         };
-        match Reply::read(buffer.get(..length).unwrap_or_default(), ended) {
+        match Reply::read(buffer.bytes(), ended) {
             Reply::Incomplete => {}
             Reply::Nothing { .. } => break Ok(Reply::Nothing { unread }),
-            _ => break Ok(Reply::read(buffer.get(..length).unwrap_or_default(), ended)),
+            _ => break Ok(Reply::read(buffer.bytes(), ended)),
         }
     }
 }

@@ -16,6 +16,8 @@ use rustix::process::geteuid;
 pub(super) struct Trust {
     /// User in addition to root and this program's own, by name or number.
     pub user: Option<String>,
+    /// Number of that user, if it was looked up before.
+    pub number: Option<u32>,
 }
 
 /// User ID of a process that listens on the socket and is not trusted.
@@ -34,7 +36,7 @@ impl Trust {
     fn includes(&self, uid: u32, own: u32) -> bool {
         // The user database files are cheap to read; a lookup by NSS may have to load modules and to ask a directory.
         let is_user = |user: &str| names::user(uid) == user || system_ids::of_user(user) == Some(uid);
-        uid == 0 || uid == own || self.user.as_deref().is_some_and(is_user)
+        uid == 0 || uid == own || self.number == Some(uid) || self.user.as_deref().is_some_and(is_user)
     }
 
     /// Returns the sentence about an untrusted process that listens on the socket `shown`.
@@ -58,17 +60,19 @@ mod tests {
 
     #[test]
     fn only_root_the_own_user_and_the_named_user_are_trusted() {
-        let of = |user: &str| Trust { user: Some(user.to_owned()) };
+        let of = |user: &str| Trust { user: Some(user.to_owned()), number: None };
         let daemon = system_ids::user("daemon").unwrap().unwrap().uid;
         assert!(Trust::default().includes(0, 4711) && Trust::default().includes(4711, 4711));
         assert!(!Trust::default().includes(daemon, 4711));
         assert!(of("daemon").includes(daemon, 4711) && of(&daemon.to_string()).includes(daemon, 4711));
+        let known = Trust { user: Some("daemon".into()), number: Some(4712) };
+        assert!(known.includes(4712, 4711) && known.includes(daemon, 4711) && !known.includes(4713, 4711));
         assert!(!of("daemon").includes(4712, 4711) && !of("no-such-user").includes(4712, 4711));
     }
 
     #[test]
     fn an_untrusted_user_is_named_with_the_key_that_would_permit_it() {
-        let text = Trust { user: Some("mailauth".into()) }.explain(Untrusted(4_012_345), "/run/s");
+        let text = Trust { user: Some("mailauth".into()), number: None }.explain(Untrusted(4_012_345), "/run/s");
         for part in ["/run/s", "the user 4012345 (uid 4012345)", "[client] server_user (mailauth)", "mailauth check"] {
             assert!(text.contains(part), "{part}: {text}");
         }
