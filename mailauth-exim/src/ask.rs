@@ -40,6 +40,12 @@ impl Asker {
         }
     }
 
+    /// Looks the daemon's user up now, and not for each question: [`Client::knowing_user`].
+    #[must_use]
+    pub fn knowing_user(self) -> Self {
+        Asker { daemon: self.daemon.knowing_user(), ..self }
+    }
+
     /// Returns the login of the account of the last yes, as the table spells it, if that answer contained an account.
     pub fn login(&self) -> Option<Login> {
         self.login.borrow().clone()
@@ -48,6 +54,7 @@ impl Asker {
     /// Returns the answer, and the text that belongs to a yes. Takes at most the deadline of the configuration, or twice
     /// that if the daemon does not answer and the database is asked.
     pub fn ask(&self, question: &Question) -> Answer<Secret> {
+        self.login.take();
         let answer = self.ask_by(&self.daemon, question);
         let (Err(Refusal::NotNow(NotNow::NoDaemon(why))), Some(database)) = (&answer, &self.database) else {
             return answer;

@@ -25,10 +25,10 @@
 //! This code runs in the process of another program. Therefore no panic leaves it, and no function starts a thread, leaves
 //! a descriptor open, changes a signal's disposition or the environment, or calls a function of Exim.
 
-use crate::ask::{Asker, DATABASE_PROGRAM};
+use crate::ask::DATABASE_PROGRAM;
+use crate::kept;
 use crate::question::{Question, Said};
 use mailauth_core::Login;
-use mailauth_core::config::Config;
 use mailauth_core::printable::printable;
 use mailauth_core::sync::Mutex;
 use std::any::Any;
@@ -133,7 +133,8 @@ fn note(question: &Question, login: Option<Login>) {
     }
 }
 
-/// Returns its argument, a number, and asks nothing: what Exim's daemon expands must not take time.
+/// Returns its argument, a number, and asks nothing: what Exim's daemon expands must not take time. If the configuration
+/// has changed, it is read here, so that the processes that Exim's daemon forks need not do it.
 ///
 /// # Safety
 /// To be called as Exim does: `argv` points to `argc` texts, and a pointer may be written to `yielded`.
@@ -149,8 +150,12 @@ fn preload(arguments: &[&[u8]]) -> (Status, Zeroizing<Vec<u8>>) {
         _ => None,
     };
     match number {
-        // The text is made from the number and is not the argument itself, which may come from a client.
-        Some(number) => (Status::Ok, Zeroizing::new(number.to_string().into_bytes())),
+        Some(number) => {
+            // A mistake in the configuration is reported by the questions.
+            let _ = kept::with_asker(database_program, |_| ());
+            // The text is made from the number and is not the argument itself, which may come from a client.
+            (Status::Ok, Zeroizing::new(number.to_string().into_bytes()))
+        }
         None => (Status::Fail, Zeroizing::new(b"mailauth: preload needs a number, which it returns".to_vec())),
     }
 }
@@ -208,12 +213,13 @@ fn answer(name: &str, arguments: &[&[u8]]) -> (Status, Zeroizing<Vec<u8>>) {
         Ok(question) => question,
         Err(misuse) => return fail(&misuse),
     };
-    let asker = match Config::load_system() {
-        Ok((config, _)) => Asker::new(&config, database_program()),
+    let answer = match kept::with_asker(database_program, |asker| (asker.ask(&question), asker.login())) {
+        Ok((answer, login)) => {
+            note(&question, login);
+            answer
+        }
         Err(errors) => return fail(&errors.to_string().replace('\n', "; ")),
     };
-    let answer = asker.ask(&question);
-    note(&question, asker.login());
     match question.kind().say(answer) {
         Said::Yes(said) | Said::No(said) => (Status::Ok, Zeroizing::new(said.expose().to_vec())),
         Said::Nothing => (Status::FailForced, text("")),

@@ -6,6 +6,7 @@
 
 pub mod ask;
 pub mod dlfunc;
+pub mod kept;
 pub mod question;
 pub mod usage;
 

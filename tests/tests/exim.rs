@@ -9,6 +9,8 @@ mod debian;
 mod delivery;
 #[path = "exim/expansion.rs"]
 mod expansion;
+#[path = "exim/kept.rs"]
+mod kept;
 #[path = "exim/logins.rs"]
 mod logins;
 #[path = "exim/outage.rs"]
