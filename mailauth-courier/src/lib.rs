@@ -18,6 +18,9 @@
 //! ENUMERATE, long answers --> slow writer (one thread); the queue "pages" reads pages of accounts
 //! refused login ------------> delayed replies (one thread), until the time at which refusals are sent
 //!
+//! conversations (a few threads), on sockets of their own: Dovecot's and Postfix's protocols on kept connections
+//!   line of a request ------> (*)
+//!
 //! GET /metrics -------------> metrics (one thread), on a socket of its own
 //! ```
 //!
