@@ -161,7 +161,7 @@ fn in_an_outage_nothing_bounces_and_mail_waits() {
     assert_eq!(host.rcpt(UNKNOWN, None).code, 550);
 
     // A message that was accepted waits.
-    host.shell("postconf -e defer_transports=mailauth; postfix reload");
+    host.shell("postconf -e defer_transports=maildeliver; postfix reload");
     host.send(ANNA, "queued");
     host.accounts.server().stop();
     host.shell("postconf -e defer_transports=; postfix reload; postqueue -f");

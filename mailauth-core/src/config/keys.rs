@@ -1,5 +1,6 @@
 //! All keys. To add one, add a field to the struct of its section, and a line here: how it is read, and how it is written.
 
+use super::listen::sockets;
 use super::value::Value;
 use super::written::{Written, mode, path_or_none, size, word};
 use super::{Config, CramOrder, Fallback, LogLevel, LoggedDecisions, TlsMode};
@@ -166,15 +167,15 @@ pub(super) const KEYS: &[Key] = &[
     key("courier", "max_connections_per_user", |c, v| put(&mut c.courier.max_connections_per_user, v.small(0..=1_000_000)), |c| c.courier.max_connections_per_user.written()),
     key("courier", "idle", |c, v| put(&mut c.courier.idle, v.duration(WAIT)), |c| c.courier.idle.written()),
     key("courier", "request", |c, v| put(&mut c.courier.request, v.duration(WAIT)), |c| c.courier.request.written()),
-    key("dovecot", "client_socket", |c, v| put(&mut c.dovecot.client, v.listen_sockets(0o660)), |c| c.dovecot.client.written()),
-    key("dovecot", "login_socket", |c, v| put(&mut c.dovecot.login, v.listen_paths(0o666)), |c| c.dovecot.login.written()),
-    key("dovecot", "userdb_socket", |c, v| put(&mut c.dovecot.userdb, v.listen_paths(0o600)), |c| c.dovecot.userdb.written()),
-    key("dovecot", "master_socket", |c, v| put(&mut c.dovecot.master, v.listen_paths(0o600)), |c| c.dovecot.master.written()),
+    key("dovecot", "client_socket", |c, v| put(&mut c.dovecot.client, v.listen_sockets(0o660)), |c| sockets(&c.dovecot.client)),
+    key("dovecot", "login_socket", |c, v| put(&mut c.dovecot.login, v.listen_paths(0o666)), |c| sockets(&c.dovecot.login)),
+    key("dovecot", "userdb_socket", |c, v| put(&mut c.dovecot.userdb, v.listen_paths(0o600)), |c| sockets(&c.dovecot.userdb)),
+    key("dovecot", "master_socket", |c, v| put(&mut c.dovecot.master, v.listen_paths(0o600)), |c| sockets(&c.dovecot.master)),
     key("dovecot", "mechanisms", |c, v| put(&mut c.dovecot.mechanisms, v.mechanisms()), |c| c.dovecot.mechanisms.written()),
     key("dovecot", "require_secured", |c, v| put(&mut c.dovecot.require_secured, v.boolean()), |c| c.dovecot.require_secured.written()),
     key("dovecot", "max_connections", |c, v| put(&mut c.dovecot.max_connections, v.small(1..=1_000_000)), |c| c.dovecot.max_connections.written()),
-    key("postfix", "socketmap_socket", |c, v| put(&mut c.postfix.socketmap, v.listen_paths(0o660)), |c| c.postfix.socketmap.written()),
-    key("postfix", "policy_socket", |c, v| put(&mut c.postfix.policy, v.listen_paths(0o660)), |c| c.postfix.policy.written()),
+    key("postfix", "socketmap_socket", |c, v| put(&mut c.postfix.socketmap, v.listen_paths(0o660)), |c| sockets(&c.postfix.socketmap)),
+    key("postfix", "policy_socket", |c, v| put(&mut c.postfix.policy, v.listen_paths(0o660)), |c| sockets(&c.postfix.policy)),
     key("metrics", "listen", |c, v| put(&mut c.metrics.listen, v.metrics_address().map(Some)), |c| c.metrics.listen.written()),
     key("log", "level", |c, v| put(&mut c.log.level, v.word(LEVEL)), |c| word(LEVEL, &c.log.level)),
     key("log", "decisions", |c, v| put(&mut c.log.decisions, v.word(DECISIONS)), |c| word(DECISIONS, &c.log.decisions)),

@@ -157,6 +157,15 @@ impl Value<'_> {
     }
 }
 
+/// Returns sockets as they are written; `None` if there are none.
+pub(super) fn sockets(list: &[ListenSocket]) -> Option<toml::Value> {
+    match list {
+        [] => None,
+        [one] => one.written(),
+        several => Some(toml::Value::Array(several.iter().filter_map(Written::written).collect())),
+    }
+}
+
 impl Written for ListenSocket {
     fn written(&self) -> Option<toml::Value> {
         let mut table = toml::Table::new();
