@@ -7,16 +7,14 @@ use super::dispatcher::Dispatcher;
 use super::hashing::HashingJob;
 use super::permits;
 use super::queue::WorkQueue;
-use super::recipients::RecipientJob;
-use super::response::opens_mailbox;
-use super::waiting::Waiting;
+use super::response::{answer_text, opens_mailbox};
+use super::waiting::{Client, Waiting};
 use crate::live_config::LiveConfig;
 use mailauth_core::account::Account;
 use mailauth_core::answer::{Answer, NotNow};
 use mailauth_core::authenticate::{AtOnce, Credential, Request, Step};
 use mailauth_dovecot::answerer::{Answerer, Ask, Told, Waiter};
 use mailauth_protocol::Question;
-use mailauth_protocol::reply::{account_text, alias_text, domain_text};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -28,12 +26,13 @@ impl Answerer for Dispatcher {
             Ask::Address(Question::Recipient { address, size }, deadline) => {
                 let waiting = Box::new(WaitingForAddress(waiter()));
                 let router = Arc::clone(&config.backend.router);
-                let question = permits::Question { address, size };
-                self.inspect_in_turn(RecipientJob::new(router, waiting, deadline, question));
+                self.inspect_in_turn(router, waiting, deadline, permits::Question { address, size });
             }
             Ask::Address(question, deadline) => {
                 self.find(&self.shared().queues.lookups, "look-ups", waiter(), move || {
-                    Told::Address(address_text(&config, &question, deadline))
+                    let is_late = Instant::now() >= deadline;
+                    let answer = || answer_text(&config.backend.router, &question, deadline);
+                    Told::Address(if is_late { Err(NotNow::Late.into()) } else { answer() })
                 })
             }
             Ask::Scram(mechanism, request) => {
@@ -64,7 +63,7 @@ impl Dispatcher {
         waiter: Box<dyn Waiter>,
         find: impl FnOnce() -> Told + Send + 'static,
     ) {
-        self.enqueue_job(queue, what, Box::new(WaitingInQueue(waiter)), |waiting| waiting.take(find()));
+        self.enqueue(queue, what, waiter, |waiter| waiter.tell(find()));
     }
 
     /// Decides a login or a look-up from memory. If that is not possible, a queue decides it.
@@ -80,15 +79,12 @@ impl Dispatcher {
             && opens_mailbox(&request.service)
             && !matches!(request.credential, Credential::Lookup);
         let (deadline, queues) = (request.deadline, &self.shared().queues);
-        let step = authenticator.begin_at_once(request);
-        let is_at_once = match &step {
-            AtOnce::Decided(Ok(_)) => !opens_mailbox,
-            AtOnce::Decided(Err(_)) => true,
-            AtOnce::Hash(_) | AtOnce::AskAgain(_) | AtOnce::Ask(_) => false,
+        let step = match authenticator.begin_at_once(request) {
+            AtOnce::Decided(answer) if answer.is_err() || !opens_mailbox => {
+                return Some(Told::Account { answer, refuse_at });
+            }
+            step => step,
         };
-        if is_at_once && let AtOnce::Decided(answer) = step {
-            return Some(Told::Account { answer, refuse_at });
-        }
         let dispatcher = self.clone();
         let waiting =
             Box::new(WaitingForAccount { dispatcher, config, deadline, opens_mailbox, refuse_at, waiter: waiter() });
@@ -96,47 +92,25 @@ impl Dispatcher {
         match step {
             // Only the file system says whether there is a mailbox.
             AtOnce::Decided(answer) => {
-                self.enqueue_job(&queues.changes, "mailboxes to be created", waiting, |waiting| waiting.take(answer));
+                self.enqueue(&queues.changes, "mailboxes to be created", waiting, |waiting| waiting.take(answer));
             }
             AtOnce::Hash(verification) => self.hash(HashingJob { dispatcher, authenticator, verification, waiting }),
             AtOnce::AskAgain(verification) => {
-                self.enqueue_job(&queues.lookups, "look-ups", waiting, move |waiting| {
+                self.enqueue(&queues.lookups, "look-ups", waiting, move |waiting| {
                     HashingJob { dispatcher, authenticator, verification, waiting }.run();
                 });
             }
-            AtOnce::Ask(request) => self.enqueue_job(&queues.lookups, "look-ups", waiting, move |waiting| {
-                match authenticator.begin(request) {
+            AtOnce::Ask(request) => {
+                self.enqueue(&queues.lookups, "look-ups", waiting, move |waiting| match authenticator.begin(request) {
                     Step::Decided(answer) => waiting.take(answer),
                     Step::Hash(verification) => {
                         let job = HashingJob { dispatcher: dispatcher.clone(), authenticator, verification, waiting };
                         dispatcher.hash(job);
                     }
-                }
-            }),
+                })
+            }
         }
         None
-    }
-
-    /// Puts work for somebody that waits into `queue`. If that is full, the answer is "not now". If the client has
-    /// disconnected before its turn, the work is not done.
-    fn enqueue_job<A: 'static, W: Waiting<A> + ?Sized + 'static>(
-        &self,
-        queue: &WorkQueue,
-        what: &str,
-        waiting: Box<W>,
-        work: impl FnOnce(Box<W>) + Send + 'static,
-    ) {
-        let dispatcher = self.clone();
-        let job = move || {
-            if waiting.is_wanted() {
-                work(waiting);
-            } else {
-                dispatcher.count_gone();
-            }
-        };
-        if !queue.push(Box::new(job)) {
-            self.report_full_queue(what);
-        }
     }
 }
 
@@ -158,19 +132,20 @@ impl WaitingForAccount {
     }
 }
 
-impl Waiting<Answer<Box<Account>>> for WaitingForAccount {
+impl Client for WaitingForAccount {
     fn is_wanted(&self) -> bool {
         self.waiter.is_wanted()
     }
+}
 
+impl Waiting<Answer<Box<Account>>> for WaitingForAccount {
     fn take(self: Box<Self>, answer: Answer<Box<Account>>) {
         match answer {
             Ok(account) if self.opens_mailbox && self.dispatcher.may_lack_mailbox(&account) => {
-                let dispatcher = self.dispatcher.clone();
-                let queue = &self.dispatcher.shared().queues.changes;
-                let queue = Arc::clone(queue);
-                dispatcher.clone().enqueue_job(&queue, "mailboxes to be created", self, move |waiting| {
-                    if dispatcher.create_mailbox(&waiting.config, waiting.deadline, &account) {
+                let (dispatcher, creator) = (self.dispatcher.clone(), self.dispatcher.clone());
+                let queue = &dispatcher.shared().queues.changes;
+                dispatcher.enqueue(queue, "mailboxes to be created", self, move |waiting| {
+                    if creator.create_mailbox(&waiting.config, waiting.deadline, &account) {
                         waiting.tell(Ok(account));
                     }
                 });
@@ -183,44 +158,14 @@ impl Waiting<Answer<Box<Account>>> for WaitingForAccount {
 /// A conversation that waits for the answer to a question about an address.
 struct WaitingForAddress(Box<dyn Waiter>);
 
-impl Waiting<Answer<()>> for WaitingForAddress {
+impl Client for WaitingForAddress {
     fn is_wanted(&self) -> bool {
         self.0.is_wanted()
     }
+}
 
+impl Waiting<Answer<()>> for WaitingForAddress {
     fn take(self: Box<Self>, answer: Answer<()>) {
         self.0.tell(Told::Address(answer.map(|()| String::new())));
     }
-}
-
-/// A conversation that waits for an answer that a queue finds.
-struct WaitingInQueue(Box<dyn Waiter>);
-
-impl Waiting<Told> for WaitingInQueue {
-    fn is_wanted(&self) -> bool {
-        self.0.is_wanted()
-    }
-
-    fn take(self: Box<Self>, told: Told) {
-        self.0.tell(told);
-    }
-}
-
-/// Returns the text of the answer to a question about an address.
-fn address_text(config: &LiveConfig, question: &Question, deadline: Instant) -> Answer<String> {
-    if Instant::now() >= deadline {
-        return Err(NotNow::Late.into());
-    }
-    let router = &config.backend.router;
-    let text = match question {
-        Question::Domain(name) => Ok(domain_text(router.domain(name)?).to_owned()),
-        Question::Account(address) => account_text(&router.account(address)?),
-        Question::Alias(address) => alias_text(&router.alias(address)?),
-        Question::SenderLogins(address) => alias_text(&router.sender_logins(address)?),
-        Question::Sender { login, address } => router.sender(login, address).map(|()| Ok(String::new()))?,
-        Question::Recipient { address, size } => {
-            router.recipient(address, *size, deadline).map(|()| Ok(String::new()))?
-        }
-    };
-    text.map_err(|why| NotNow::Daemon(format!("the answer cannot be sent: {why}")).into())
 }

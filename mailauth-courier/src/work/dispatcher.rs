@@ -9,7 +9,7 @@ use super::permits;
 use super::queue::WorkQueue;
 use super::response::{Response, ResponseOptions};
 use super::throttle;
-use super::waiting::WaitingLogin;
+use super::waiting::{Client, WaitingLogin};
 use crate::accept::load::AcceptorLoad;
 use crate::io::connection::{Connection, Sent};
 use crate::shared::Shared;
@@ -243,21 +243,21 @@ impl Dispatcher {
         }
     }
 
-    /// Puts `work` for `connection` into `queue`. If that is full, the connection is closed. If the client has
-    /// disconnected before its turn, the work is not done.
-    pub(super) fn enqueue(
+    /// Puts `work` for `client` into `queue`. If that is full, the answer is "not now". If the client has disconnected
+    /// before its turn, the work is not done.
+    pub(super) fn enqueue<C: Client + 'static>(
         &self,
         queue: &WorkQueue,
         what: &str,
-        connection: Connection,
-        work: impl FnOnce(Connection) + Send + 'static,
+        client: C,
+        work: impl FnOnce(C) + Send + 'static,
     ) {
         let dispatcher = self.clone();
         let job = move || {
-            if connection.is_abandoned() {
-                dispatcher.count_gone();
+            if client.is_wanted() {
+                work(client);
             } else {
-                work(connection);
+                dispatcher.count_gone();
             }
         };
         if !queue.push(Box::new(job)) {

@@ -10,7 +10,7 @@
 use super::dispatcher::Dispatcher;
 use super::fair_queue::{Added, FairQueue, Submitter};
 use super::queue::WorkQueue;
-use super::waiting::Waiting;
+use super::waiting::{Client as _, Waiting};
 use mailauth_core::account::Account;
 use mailauth_core::answer::Answer;
 use mailauth_core::authenticate::{Authenticator, PendingLogin, PendingLogins, Verification, finish_together};
@@ -116,15 +116,15 @@ struct Turns<'q> {
 }
 
 /// A client that waits for the answer to a login.
-struct Client {
+struct LoginClient {
     dispatcher: Dispatcher,
     waiting: Box<dyn Waiting<Answer<Box<Account>>>>,
 }
 
 impl PendingLogins for Turns<'_> {
-    type Client = Client;
+    type Client = LoginClient;
 
-    fn next(&mut self, family: Family) -> Option<PendingLogin<Client>> {
+    fn next(&mut self, family: Family) -> Option<PendingLogin<LoginClient>> {
         if self.left == 0 {
             return None;
         }
@@ -133,11 +133,11 @@ impl PendingLogins for Turns<'_> {
         Some(job.into())
     }
 
-    fn is_waiting(&self, client: &Client) -> bool {
+    fn is_waiting(&self, client: &LoginClient) -> bool {
         client.waiting.is_wanted()
     }
 
-    fn answer(&mut self, client: Client, answer: Option<Answer<Box<Account>>>) {
+    fn answer(&mut self, client: LoginClient, answer: Option<Answer<Box<Account>>>) {
         match answer {
             Some(answer) => client.waiting.take(answer),
             None => client.dispatcher.count_gone(),
@@ -145,10 +145,10 @@ impl PendingLogins for Turns<'_> {
     }
 }
 
-impl From<HashingJob> for PendingLogin<Client> {
+impl From<HashingJob> for PendingLogin<LoginClient> {
     fn from(job: HashingJob) -> Self {
         let HashingJob { dispatcher, authenticator, verification, waiting } = job;
-        PendingLogin { authenticator, verification, client: Client { dispatcher, waiting } }
+        PendingLogin { authenticator, verification, client: LoginClient { dispatcher, waiting } }
     }
 }
 

@@ -19,7 +19,7 @@ use super::permits::{Question, Resumed, Waiter};
 use super::queue::Job;
 use super::recipient_queues::{HeldPermits, Inspection, Missing, Owner, QUICK, RecipientQueues};
 use super::response::Response;
-use super::waiting::{Waiting, WaitingForRecipient};
+use super::waiting::{Client as _, Waiting, WaitingForRecipient};
 use crate::io::connection::Connection;
 use mailauth_core::account::Account;
 use mailauth_core::answer::{Answer, No, NotNow, Refusal};
@@ -40,7 +40,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A question that is being answered.
-pub(super) struct RecipientJob {
+struct RecipientJob {
     router: Arc<Router>,
     waiting: Box<dyn Waiting<Answer<()>>>,
     deadline: Instant,
@@ -53,19 +53,6 @@ pub(super) struct RecipientJob {
     slow: bool,
 }
 
-impl RecipientJob {
-    /// Returns the job of a question, for a client that waits until `deadline`.
-    pub fn new(
-        router: Arc<Router>,
-        waiting: Box<dyn Waiting<Answer<()>>>,
-        deadline: Instant,
-        question: Question,
-    ) -> Self {
-        let (locked_until, pause) = (Instant::now() + LOCK_WAIT, FIRST_PAUSE);
-        RecipientJob { router, waiting, deadline, question, locked_until, pause, slow: false }
-    }
-}
-
 impl Dispatcher {
     fn recipients(&self) -> &RecipientQueues {
         &self.shared().queues.recipients
@@ -75,23 +62,23 @@ impl Dispatcher {
     pub(super) fn answer_recipient(&self, connection: Connection, question: Question) {
         let (router, deadline) = (Arc::clone(&connection.config.backend.router), connection.deadline);
         let waiting = Box::new(WaitingForRecipient { dispatcher: self.clone(), connection });
-        self.inspect_in_turn(RecipientJob::new(router, waiting, deadline, question));
+        self.inspect_in_turn(router, waiting, deadline, question);
     }
 
-    /// Answers a question about a recipient in the queue for them.
-    pub(super) fn inspect_in_turn(&self, job: RecipientJob) {
+    /// Answers a question about a recipient in the queue for them, for a client that waits until `deadline`.
+    pub(super) fn inspect_in_turn(
+        &self,
+        router: Arc<Router>,
+        waiting: Box<dyn Waiting<Answer<()>>>,
+        deadline: Instant,
+        question: Question,
+    ) {
         let dispatcher = self.clone();
-        let inspect = move || {
-            if job.waiting.is_wanted() {
-                let job = RecipientJob { locked_until: Instant::now() + LOCK_WAIT, ..job };
-                dispatcher.inspect(job, HeldPermits::default());
-            } else {
-                dispatcher.count_gone();
-            }
-        };
-        if !self.recipients().quick.push(Box::new(inspect)) {
-            self.report_full_queue("questions about recipients");
-        }
+        self.enqueue(&self.recipients().quick, "questions about recipients", waiting, move |waiting| {
+            let (locked_until, pause) = (Instant::now() + LOCK_WAIT, FIRST_PAUSE);
+            let job = RecipientJob { router, waiting, deadline, question, locked_until, pause, slow: false };
+            dispatcher.inspect(job, HeldPermits::default());
+        });
     }
 
     /// Answers a question, or postpones it until it has the permits, the mailboxes are not locked, and it has the time.

@@ -3,7 +3,7 @@
 use crate::accept::access::PeerRights;
 use crate::live_config::LiveConfig;
 use mailauth_core::account::Account;
-use mailauth_core::answer::{Answer, No, Refusal};
+use mailauth_core::answer::{Answer, No, NotNow, Refusal};
 use mailauth_core::password::Stored;
 use mailauth_core::routing::{Destination, Router};
 use mailauth_core::{Login, Secret, Service};
@@ -105,28 +105,22 @@ impl Response {
     /// Returns the response to a question of a mail server. This asks the database, and the file system if the question
     /// is about a recipient or a mailbox.
     pub fn route(router: &Router, question: &Question, deadline: Instant) -> Self {
-        let text = match question {
-            Question::Domain(name) => answer_line(router.domain(name), |mail| Ok(domain_text(mail).to_owned())),
+        match question {
             Question::Account(address) => {
                 let answer = router.account(address);
                 if let Ok(to) = &answer {
                     router.renew_figures(to);
                 }
-                return Response::destination(answer);
+                Response::destination(answer)
             }
-            Question::Alias(address) => answer_line(router.alias(address), |targets| alias_text(&targets)),
-            Question::Sender { login, address } => answer_line(router.sender(login, address), |()| Ok(String::new())),
-            Question::SenderLogins(address) => answer_line(router.sender_logins(address), |logins| alias_text(&logins)),
-            Question::Recipient { address, size } => {
-                return Response::recipient(router.recipient(address, *size, deadline));
-            }
-        };
-        Response::text(text)
+            Question::Recipient { address, size } => Response::recipient(router.recipient(address, *size, deadline)),
+            question => Response::text(answer_line(answer_text(router, question, deadline))),
+        }
     }
 
     /// Returns the response to the question for the account that receives the mail of an address.
     pub fn destination(answer: Answer<Destination>) -> Self {
-        Response::text(answer_line(answer, |to| account_text(&to)))
+        Response::text(answer_line(answer.and_then(|to| sendable(account_text(&to)))))
     }
 
     /// Returns the response to the question whether a recipient accepts a message.
@@ -134,7 +128,7 @@ impl Response {
         if matches!(answer, Err(Refusal::No(No::NoMail))) {
             return Response::Bytes(Zeroizing::new(NO_MAIL.to_vec()));
         }
-        Response::text(answer_line(answer, |()| Ok(String::new())))
+        Response::text(answer_line(answer.map(|()| String::new())))
     }
 
     fn text(text: String) -> Self {
@@ -142,13 +136,26 @@ impl Response {
     }
 }
 
+/// Returns the text of the answer to a question of a mail server; empty if a yes says it all.
+pub(super) fn answer_text(router: &Router, question: &Question, deadline: Instant) -> Answer<String> {
+    match question {
+        Question::Domain(name) => router.domain(name).map(|mail| domain_text(mail).to_owned()),
+        Question::Account(address) => sendable(account_text(&router.account(address)?)),
+        Question::Alias(address) => sendable(alias_text(&router.alias(address)?)),
+        Question::SenderLogins(address) => sendable(alias_text(&router.sender_logins(address)?)),
+        Question::Sender { login, address } => router.sender(login, address).map(|()| String::new()),
+        Question::Recipient { address, size } => router.recipient(address, *size, deadline).map(|()| String::new()),
+    }
+}
+
+fn sendable(text: Result<String, Unsendable>) -> Answer<String> {
+    text.map_err(|why| NotNow::Daemon(format!("the answer cannot be sent: {why}")).into())
+}
+
 /// Returns the line for an answer. "Not now" has a reason here, which mail servers log.
-fn answer_line<T>(answer: Answer<T>, text: impl FnOnce(T) -> Result<String, Unsendable>) -> String {
+fn answer_line(answer: Answer<String>) -> String {
     match answer {
-        Ok(value) => match text(value) {
-            Ok(text) => line("OK", &text),
-            Err(why) => line("LATER", &format!("the answer cannot be sent: {why}")),
-        },
+        Ok(text) => line("OK", &text),
         Err(Refusal::No(No::OverQuota(why))) => line("OVER", &why),
         Err(Refusal::No(_)) => line("FAIL", ""),
         Err(Refusal::NotNow(why)) => line("LATER", &why.to_string()),
