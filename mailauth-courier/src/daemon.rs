@@ -2,7 +2,7 @@
 
 use crate::accept::acceptor::Acceptor;
 use crate::accept::descriptors;
-use crate::accept::kept::KeptListener;
+use crate::accept::kept::{KeptListener, Protocol};
 use crate::accept::listener::{BindError, Listener, SocketSpec};
 use crate::io::slow_reader::SlowReader;
 use crate::io::slow_writer::SlowWriter;
@@ -79,7 +79,7 @@ impl Listeners {
     /// # Errors
     /// Fails if another socket cannot be bound.
     pub fn bind(config: &Config) -> Result<Self, BindError> {
-        let kept = kept_sockets::bind(config)?;
+        let kept = kept_sockets::bind(Protocol::sockets(config))?;
         Ok(Listeners { courier: Listener::bind(&config.courier)?, own: bind_own_or_warn(&config.courier), kept })
     }
 }

@@ -5,7 +5,7 @@ use crate::accept::listener::BindError;
 use crate::daemon::StartError;
 use crate::settings::Settings;
 use crate::work::dispatcher::Dispatcher;
-use mailauth_core::config::{Config, DovecotConfig, ListenSocket};
+use mailauth_core::config::{DovecotConfig, ListenSocket};
 use mailauth_core::sync::Mutex;
 use mailauth_dovecot::postfix::{ANSWERED_WITHIN, PolicyConversation, SocketmapConversation};
 use mailauth_dovecot::server::{Dialect, ListenerId, Server};
@@ -18,12 +18,14 @@ use std::time::Instant;
 /// Maximum number of threads that serve connections.
 const MAX_THREADS: usize = 4;
 
-/// Listens on the sockets of `config`.
+/// Listens on these sockets.
 ///
 /// # Errors
 /// Fails if one of them cannot be bound.
-pub(crate) fn bind(config: &Config) -> Result<Vec<KeptListener>, BindError> {
-    Protocol::sockets(config).map(|(protocol, socket)| KeptListener::bind(protocol, socket)).collect()
+pub(crate) fn bind<'s>(
+    sockets: impl Iterator<Item = (Protocol, &'s ListenSocket)>,
+) -> Result<Vec<KeptListener>, BindError> {
+    sockets.map(|(protocol, socket)| KeptListener::bind(protocol, socket)).collect()
 }
 
 /// What is spoken, and the state that the conversations share.
@@ -65,11 +67,8 @@ impl KeptSockets {
     /// # Errors
     /// Fails if one of them cannot be bound.
     pub fn bind_new(&self, settings: &Settings) -> Result<Vec<KeptListener>, BindError> {
-        let is_new = |(protocol, socket): &(Protocol, &ListenSocket)| {
-            !self.open.iter().any(|(open, _)| (open.protocol, &open.config) == (*protocol, *socket))
-        };
         let wanted = settings.kept.iter().map(|(protocol, socket)| (*protocol, socket));
-        wanted.filter(is_new).map(|(protocol, socket)| KeptListener::bind(protocol, socket)).collect()
+        bind(wanted.filter(|(protocol, socket)| !self.open.iter().any(|(open, _)| open.serves(*protocol, socket))))
     }
 
     /// Serves connections on the sockets of new settings only, `new` among them. Open connections go on.
@@ -85,9 +84,8 @@ impl KeptSockets {
         let spid = self.conversations.settings.lock().spid;
         let rules = rules(&settings.dovecot, Some(spid))?;
         *self.conversations.settings.lock() = Arc::new(rules);
-        let is_wanted = |listener: &KeptListener| {
-            settings.kept.iter().any(|(protocol, socket)| (listener.protocol, &listener.config) == (*protocol, socket))
-        };
+        let is_wanted =
+            |open: &KeptListener| settings.kept.iter().any(|(protocol, socket)| open.serves(*protocol, socket));
         for (listener, id) in self.open.extract_if(.., |(listener, _)| !is_wanted(listener)) {
             if let Some(server) = &mut self.server {
                 server.close(id);

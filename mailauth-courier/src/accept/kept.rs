@@ -1,11 +1,11 @@
 //! The sockets of connections that are kept: those of `[dovecot]` and `[postfix]`.
 //!
 //! They lie in folders of other programs, such as Postfix's `private`, into which the daemon's user cannot even look. A
-//! socket that was passed to this process is therefore used as it is: whoever made it chose its mode and its owner. A
+//! socket that was passed to this process is therefore used as it is, with the mode and the owner that it was made with. A
 //! socket that is bound here belongs to the user and the group of its table, and its folder to root, to this process's
 //! user or to that user, who is asked there in any case.
 
-use super::listener::{BindError, Listener, SocketKind, SocketSpec};
+use super::listener::{BACKLOG, BindError, Listener, SocketKind, SocketSpec};
 use super::passed;
 use crate::process::identity::{group_id, user_id};
 use mailauth_core::config::{Config, ListenAddress, ListenSocket};
@@ -13,9 +13,6 @@ use rustix::net::listen;
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-
-/// Number of connections that may wait to be accepted.
-const BACKLOG: i32 = 4096;
 
 /// What is spoken on a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +107,11 @@ impl KeptListener {
             }
         };
         Ok(KeptListener { protocol, config: config.clone(), socket })
+    }
+
+    /// Returns true if it listens as `config` says, and `protocol` is spoken on it.
+    pub fn serves(&self, protocol: Protocol, config: &ListenSocket) -> bool {
+        self.protocol == protocol && self.config == *config
     }
 
     /// Returns a descriptor of the socket.

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Number of connections that may wait to be accepted. The kernel lowers it to net.core.somaxconn.
-const BACKLOG: i32 = 4096;
+pub(super) const BACKLOG: i32 = 4096;
 
 /// Reason why a socket cannot be bound.
 #[derive(Debug, thiserror::Error)]
