@@ -142,9 +142,9 @@ fn storm(socket: &Path, accounts: u64) -> Figures {
         over.store(true, Ordering::Relaxed);
         let join = |thread: std::thread::ScopedJoinHandle<'_, Outcome>| thread.join().expect("a client panicked");
         Figures {
-            logins: together(parts, took),
-            lookups: together([join(lookups)], took),
-            known: together([join(remembered)], took),
+            logins: Outcome::of_all(parts, took),
+            lookups: Outcome::of_all([join(lookups)], took),
+            known: Outcome::of_all([join(remembered)], took),
         }
     });
     for outcome in [&figures.logins, &figures.lookups, &figures.known] {
@@ -160,14 +160,4 @@ fn time(part: &mut Outcome, act: impl FnOnce() -> bool) {
     } else {
         part.wrong += 1;
     }
-}
-
-fn together(parts: impl IntoIterator<Item = Outcome>, time: Duration) -> Outcome {
-    let mut all = Outcome { time, ..Outcome::default() };
-    for part in parts {
-        all.micros.extend(part.micros);
-        all.wrong += part.wrong;
-    }
-    all.micros.sort_unstable();
-    all
 }

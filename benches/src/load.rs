@@ -58,6 +58,17 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Returns the outcome of several clients that ran for this time.
+    pub fn of_all(parts: impl IntoIterator<Item = Outcome>, time: Duration) -> Outcome {
+        let mut all = Outcome { time, ..Outcome::default() };
+        for part in parts {
+            all.micros.extend(part.micros);
+            all.wrong += part.wrong;
+        }
+        all.micros.sort_unstable();
+        all
+    }
+
     /// Returns the right answers per second.
     pub fn rate(&self) -> f64 {
         self.micros.len() as f64 / self.time.as_secs_f64()
@@ -118,13 +129,7 @@ pub fn again_and_again<C: FnMut() -> (bool, Duration)>(
         measured();
         clients.into_iter().map(|client| client.join().expect("a client panicked")).collect::<Vec<_>>()
     });
-    let mut all = Outcome { time, ..Outcome::default() };
-    for part in parts {
-        all.micros.extend(part.micros);
-        all.wrong += part.wrong;
-    }
-    all.micros.sort_unstable();
-    all
+    Outcome::of_all(parts, time)
 }
 
 fn one_client(mut act: impl FnMut() -> (bool, Duration), begin: Instant, end: Instant) -> Outcome {

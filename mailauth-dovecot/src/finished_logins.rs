@@ -126,22 +126,10 @@ impl Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mailauth_core::Login;
-    use mailauth_core::quota::Limits;
+    use crate::testing::account;
 
     fn login(at: Instant) -> FinishedLogin {
-        let account = Account {
-            login: Login::parse(b"anna@example.org", None).unwrap(),
-            uid: 5000,
-            gid: 5000,
-            home: "/var/mail/anna".into(),
-            maildir: None,
-            quota: Limits::NONE,
-            name: String::new(),
-            options: String::new(),
-            password: Default::default(),
-        };
-        FinishedLogin { account: Box::new(account), mechanism: "PLAIN", is_2_4: false, at }
+        FinishedLogin { account: Box::new(account("anna@example.org")), mechanism: "PLAIN", is_2_4: false, at }
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub mod postfix;
 pub mod protocol;
 pub mod server;
 mod settings;
+#[cfg(test)]
+mod testing;
 
 pub use finished_logins::FinishedLogins;
 pub use login::LoginConversation;

@@ -2,14 +2,14 @@
 
 use super::*;
 use crate::mechanism::{self, MECHANISMS};
+use crate::testing::account;
 use base64::engine::Engine;
 use base64::engine::general_purpose::STANDARD;
+use mailauth_core::Service;
 use mailauth_core::answer::{No, NotNow};
 use mailauth_core::authenticate::Request;
 use mailauth_core::password::{HashRules, ScramKeys, Stored};
-use mailauth_core::quota::Limits;
 use mailauth_core::scram::ScramParameters;
-use mailauth_core::{Login, Service};
 use proptest::prelude::*;
 
 const HELLO: &str = "VERSION\t1\t2\nCPID\t4711\n";
@@ -101,18 +101,7 @@ fn request(ask: &Ask) -> &Request {
 }
 
 fn yes() -> Told {
-    let account = Account {
-        login: Login::parse(b"anna@example.org", None).unwrap(),
-        uid: 5000,
-        gid: 5000,
-        home: "/var/mail/anna".into(),
-        maildir: None,
-        quota: Limits::NONE,
-        name: String::new(),
-        options: String::new(),
-        password: mailauth_core::account::Password("{PLAIN}secret".into()),
-    };
-    Told::Account { answer: Ok(Box::new(account)), refuse_at: Instant::now() }
+    Told::Account { answer: Ok(Box::new(account("anna@example.org"))), refuse_at: Instant::now() }
 }
 
 fn no(refuse_at: Instant) -> Told {

@@ -3,8 +3,7 @@
 use super::*;
 use crate::LoginConversation;
 use crate::mechanism::MECHANISMS;
-use mailauth_core::Login;
-use mailauth_core::account::Password;
+use crate::testing;
 use mailauth_core::answer::NotNow;
 use mailauth_core::quota::Limits;
 use proptest::prelude::*;
@@ -70,18 +69,10 @@ impl Peer {
     }
 }
 
+/// Returns an account with a Maildir and a quota.
 fn account(login: &str) -> Account {
-    Account {
-        login: Login::parse(login.as_bytes(), None).unwrap(),
-        uid: 5000,
-        gid: 5000,
-        home: "/var/mail/anna".into(),
-        maildir: Some("Maildir".into()),
-        quota: Limits { bytes: Some(1000), messages: None },
-        name: String::new(),
-        options: String::new(),
-        password: Password("{PLAIN}secret".into()),
-    }
+    let quota = Limits { bytes: Some(1000), messages: None };
+    Account { maildir: Some("Maildir".into()), quota, ..testing::account(login) }
 }
 
 fn told(answer: Answer<Box<Account>>) -> Option<Told> {

@@ -147,7 +147,7 @@ fn line(mut text: Vec<u8>) -> Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mailauth_core::Login;
+    use crate::testing::account;
     use mailauth_core::quota::Limits;
 
     fn text(line: &Line) -> &str {
@@ -156,15 +156,12 @@ mod tests {
 
     fn anna() -> Account {
         Account {
-            login: Login::parse(b"anna@example.org", None).unwrap(),
-            uid: 5000,
             gid: 5001,
-            home: "/var/mail/anna".into(),
             maildir: Some("Mail:dir".into()),
             quota: Limits { bytes: Some(1_000_000), messages: Some(1000) },
             name: "Anna".into(),
             options: "disableimap=1".into(),
-            password: mailauth_core::account::Password("{PLAIN}secret".into()),
+            ..account("anna@example.org")
         }
     }
 
