@@ -1,7 +1,7 @@
 //! Pauses of the machine: times at which a thread that wanted to run did not get a processor.
 //!
-//! A test with a deadline of half a second cannot tell a server that is slow from a machine that let nobody run. It
-//! takes the pauses that were measured beside it into account.
+//! A test with a deadline of half a second cannot tell a slow server from a machine on which no process ran for a while.
+//! It takes the pauses that were measured beside it into account.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

@@ -133,7 +133,7 @@ impl Value<'_> {
         }
     }
 
-    /// Returns sockets that are paths: whoever reaches one learns about any account.
+    /// Returns sockets that are paths, and not ports: a client of such a socket may ask about every account.
     pub fn listen_paths(&self, default: u32) -> Result<Vec<ListenSocket>> {
         let sockets = self.listen_sockets(default)?;
         match sockets.iter().any(|socket| matches!(socket.address, ListenAddress::Tcp(_))) {

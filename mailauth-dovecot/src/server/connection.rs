@@ -200,7 +200,7 @@ impl Connection {
         });
         match (told, wanted) {
             (None, Some(wanted)) => drop(self.questions.insert(number, wanted)),
-            // Nobody waits: the answer is here, or there will be none.
+            // The answer is known, or the question was dropped and there will be none.
             (told, _) => self.conversation.told(number, told, actions),
         }
     }

@@ -161,7 +161,7 @@ impl EventLoop {
     fn serve_ready(&mut self, key: u64, events: EventFlags) {
         self.serve(key, |connection, asker, buffer, actions| {
             if events.intersects(EventFlags::HUP | EventFlags::ERR) {
-                // Nobody is left that could read an answer.
+                // The client has disconnected and reads no answer.
                 return Fate::Closed;
             }
             if events.contains(EventFlags::IN) && connection.reads() {

@@ -63,7 +63,7 @@ impl Client {
         self.stream.get_mut().write_all(line.as_bytes()).expect("the server reads");
     }
 
-    /// Asks for a login by PLAIN, with more parameters if needed. Postfix sends `nologin`: nobody will ask for the
+    /// Asks for a login by PLAIN, with more parameters if needed. Postfix sends `nologin`: no program will ask for the
     /// account with `REQUEST`.
     pub fn plain(&mut self, id: &str, login: &str, password: &str, parameters: &[&str]) {
         let resp = format!("resp={}", plain(login, password));
