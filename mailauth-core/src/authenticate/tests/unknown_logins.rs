@@ -59,7 +59,9 @@ fn an_unknown_login_is_refused_as_late_as_the_costliest_one() {
     assert_eq!(verification.candidate.stored.scheme(), "BLF-CRYPT");
     assert_eq!(no(users.finish(verification)), No::WrongPassword);
     assert!(users.dummies.slowest() <= asked.elapsed());
-    assert!(users.refuse_at(asked) >= asked + users.dummies.slowest() * 3 / 2);
+    // At most a second, which one password takes on a busy machine.
+    let least = (users.dummies.slowest() * 3 / 2).min(Duration::from_secs(1));
+    assert!(users.refuse_at(asked) >= asked + least);
 }
 
 #[test]
