@@ -69,7 +69,7 @@ pub trait Authority: Send + Sync {
 /// What a yes to a login carries.
 trait Grant: Sized {
     /// Returns it for this row.
-    fn grant(row: AccountRow, mailbox: &MailboxDefaults) -> Result<Self, Unusable>;
+    fn grant(row: &AccountRow, mailbox: &MailboxDefaults) -> Result<Self, Unusable>;
 
     /// Returns why it can never be returned for this row.
     fn problem(row: &AccountRow, mailbox: &MailboxDefaults) -> Option<Unusable>;
@@ -80,8 +80,8 @@ trait Grant: Sized {
 
 /// The account, with its mailbox.
 impl Grant for Box<Account> {
-    fn grant(row: AccountRow, mailbox: &MailboxDefaults) -> Result<Self, Unusable> {
-        mailbox.resolve(row).map(Box::new)
+    fn grant(row: &AccountRow, mailbox: &MailboxDefaults) -> Result<Self, Unusable> {
+        mailbox.account_of(row).map(Box::new)
     }
 
     fn problem(row: &AccountRow, mailbox: &MailboxDefaults) -> Option<Unusable> {
@@ -95,8 +95,8 @@ impl Grant for Box<Account> {
 
 /// The login, for a program that has nothing to do with mailboxes.
 impl Grant for Login {
-    fn grant(row: AccountRow, _: &MailboxDefaults) -> Result<Self, Unusable> {
-        Ok(row.login)
+    fn grant(row: &AccountRow, _: &MailboxDefaults) -> Result<Self, Unusable> {
+        Ok(row.login.clone())
     }
 
     fn problem(_: &AccountRow, _: &MailboxDefaults) -> Option<Unusable> {

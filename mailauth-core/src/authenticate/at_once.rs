@@ -75,7 +75,7 @@ impl Authenticator {
         let mut context =
             RequestContext::new(Purpose::LookUp, service.clone(), login.clone(), client.clone(), *deadline);
         context.from = Provenance::of(&seen);
-        match seen.row.map(|row| self.permit(&context, row)) {
+        match seen.row.map(|row| self.permit(&context, &row)) {
             Some(Ok(account)) => {
                 let answer = Ok(account);
                 self.record_look_up(&context, &answer);

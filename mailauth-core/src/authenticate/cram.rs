@@ -34,10 +34,10 @@ impl Authenticator {
         &self,
         context: &RequestContext,
         login: &Login,
-        row: Option<AccountRow>,
+        row: Option<&AccountRow>,
         (mechanism, response): (CramMechanism, &CramResponse),
     ) -> (Answer<A>, bool) {
-        let (stored, refusal) = self.stored_for::<A>(context, login, row.as_ref());
+        let (stored, refusal) = self.stored_for::<A>(context, login, row);
         let (matches, is_comparable) = (response.verify(mechanism, &stored), mechanism.can_use(&stored));
         let answer = match (refusal, row) {
             (Some(no), _) => Err(no.into()),

@@ -18,17 +18,17 @@ impl Authenticator {
     pub(super) fn judge<A>(
         &self,
         context: &mut RequestContext,
-        judge: impl Fn(&RequestContext, &Login, Option<AccountRow>) -> Answer<A>,
+        judge: impl Fn(&RequestContext, &Login, Option<&AccountRow>) -> Answer<A>,
     ) -> Answer<A> {
         let login = self.login(context)?;
         let mut seen = self.read(context, &login).map_err(|error| failed(context, error))?;
         loop {
             context.from = Provenance::of(&seen);
-            let answer = judge(context, &login, seen.row.clone());
+            let answer = judge(context, &login, seen.row.as_deref());
             if self.would_bounce(context, &seen, &answer) {
                 context.from = Provenance::Database;
                 let row = self.store.find_newest(&login).map_err(|error| failed(context, error))?;
-                return judge(context, &login, row);
+                return judge(context, &login, row.as_ref());
             }
             match self.newer(context, &login, &seen, &answer)? {
                 None => return answer,
@@ -137,8 +137,8 @@ impl Authenticator {
     }
 
     /// Makes the last decisions about an account that was verified or only looked up.
-    pub(super) fn permit<A: Grant>(&self, context: &RequestContext, row: AccountRow) -> Answer<A> {
-        if let Some(no) = self.barrier(context, &row) {
+    pub(super) fn permit<A: Grant>(&self, context: &RequestContext, row: &AccountRow) -> Answer<A> {
+        if let Some(no) = self.barrier(context, row) {
             return Err(no.into());
         }
         A::grant(row, &self.policy.mailbox).map_err(|unusable| failed(context, unusable.into()))

@@ -211,7 +211,7 @@ impl Authenticator {
     ) -> Option<Answer<A>> {
         if let Some(row) = self.verified_recently(context, candidate, password) {
             context.from = Provenance::Verified;
-            Some(self.permit(context, row.clone()))
+            Some(self.permit(context, row))
         } else if candidate.stored.cost() == Cost::Cheap {
             context.from = Provenance::of(&candidate.seen);
             Some(self.try_password(context, candidate, password))
@@ -227,7 +227,8 @@ impl Authenticator {
         candidate: &'c Candidate,
         password: &Secret,
     ) -> Option<&'c AccountRow> {
-        let (Some(verified), Some(row), None) = (&self.verified, &candidate.seen.row, &candidate.refusal) else {
+        let (Some(verified), Some(row), None) = (&self.verified, candidate.seen.row.as_deref(), &candidate.refusal)
+        else {
             return None;
         };
         let is_known = candidate.stored.cost() != Cost::Cheap
@@ -268,7 +269,7 @@ impl Authenticator {
                         verified.remember(&row.login, &row.password.0, password);
                     }
                 }
-                self.permit(context, row.clone())
+                self.permit(context, row)
             }
             (None, Err(flaw), _) => Err(No::UnusableHash(flaw).into()),
             _ => Err(No::WrongPassword.into()),
@@ -277,7 +278,7 @@ impl Authenticator {
 
     /// Compares the password with the stored one, and records how long that took.
     fn compare(&self, candidate: &Candidate, password: &Secret) -> Result<bool, Flaw> {
-        let (stored, row) = (&candidate.stored, candidate.seen.row.as_ref());
+        let (stored, row) = (&candidate.stored, candidate.seen.row.as_deref());
         let login = row.map_or("", |row| row.login.as_str());
         if stored.cost() == Cost::Cheap {
             return stored.verify(login, password.expose());
@@ -298,7 +299,7 @@ impl Authenticator {
             Err(StoreError::Unusable(unusable)) => {
                 let refusal = Some(No::UnusableAccount(unusable));
                 let stored = self.dummies.of(&login);
-                Ok(Candidate { login, seen: Lookup::new(None), stored, refusal })
+                Ok(Candidate { login, seen: Lookup::new(None::<AccountRow>), stored, refusal })
             }
             Err(error) => Err(failed(context, error)),
         }
@@ -317,7 +318,7 @@ impl Authenticator {
     }
 
     fn candidate<A: Grant>(&self, context: &RequestContext, login: Login, seen: Lookup) -> Candidate {
-        let (stored, refusal) = self.stored_for::<A>(context, &login, seen.row.as_ref());
+        let (stored, refusal) = self.stored_for::<A>(context, &login, seen.row.as_deref());
         Candidate { login, seen, stored, refusal }
     }
 

@@ -29,7 +29,7 @@ impl Authenticator {
             Err(not_now) => return Err(not_now),
         };
         let (stored, refusal) = match self.read(&mut context, &login) {
-            Ok(seen) => self.stored_for::<Box<Account>>(&context, &login, seen.row.as_ref()),
+            Ok(seen) => self.stored_for::<Box<Account>>(&context, &login, seen.row.as_deref()),
             Err(StoreError::Unusable(unusable)) => (self.dummies.of(&login), Some(No::UnusableAccount(unusable))),
             Err(error) => return Err(error.into()),
         };
@@ -64,10 +64,10 @@ impl Authenticator {
         &self,
         context: &RequestContext,
         login: &Login,
-        row: Option<AccountRow>,
+        row: Option<&AccountRow>,
         response: &ScramResponse,
     ) -> Answer<A> {
-        let (stored, refusal) = self.stored_for::<A>(context, login, row.as_ref());
+        let (stored, refusal) = self.stored_for::<A>(context, login, row);
         let mechanism = response.mechanism();
         let cost = if stored.clear().is_some() { Cost::Heavy { memory: 0 } } else { Cost::Cheap };
         let matches =

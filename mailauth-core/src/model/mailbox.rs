@@ -104,7 +104,15 @@ impl MailboxDefaults {
     /// Fails if a value without a default is missing, or if a value would harm its reader: a control character, a home
     /// that is not absolute, or a value that [`MailboxDefaults::permit`] rejects.
     pub fn resolve(&self, row: AccountRow) -> Result<Account, Unusable> {
-        let Place { home, maildir, uid, gid } = match self.judge(&row) {
+        self.account_of(&row)
+    }
+
+    /// Returns the account that a row describes, as [`MailboxDefaults::resolve`] does, with copies of its values.
+    ///
+    /// # Errors
+    /// Fails as [`MailboxDefaults::resolve`] does.
+    pub fn account_of(&self, row: &AccountRow) -> Result<Account, Unusable> {
+        let Place { home, maildir, uid, gid } = match self.judge(row) {
             Ok(place) => place,
             Err(flaws) => {
                 let first = flaws.into_iter().next();
@@ -112,10 +120,11 @@ impl MailboxDefaults {
                 return Err(Unusable { login: row.login.to_string(), column, problem });
             }
         };
-        let AccountRow { login, password, name, options, quota_bytes, quota_messages, .. } = row;
-        let quota = Limits::from_columns(quota_bytes.or(self.quota.bytes), quota_messages.or(self.quota.messages));
+        let quota =
+            Limits::from_columns(row.quota_bytes.or(self.quota.bytes), row.quota_messages.or(self.quota.messages));
         let maildir = Some(maildir).filter(|path| !path.is_empty());
-        let (name, options) = (name.unwrap_or_default(), options.unwrap_or_default());
+        let (name, options) = (row.name.clone().unwrap_or_default(), row.options.clone().unwrap_or_default());
+        let (login, password) = (row.login.clone(), row.password.clone());
         Ok(Account { login, uid, gid, home, maildir, quota, name, options, password })
     }
 

@@ -6,6 +6,7 @@ use crate::account::{Account, AccountRow, Login};
 use crate::answer::{Answer, No, NotNow, Refusal};
 use crate::store::{DomainStanding, Lookup, MailStore, StoreError};
 use std::cell::Cell;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// What the answer to a question is read from.
@@ -31,7 +32,7 @@ impl<'a> Reads<'a> {
     }
 
     /// Returns the row, whatever it says.
-    pub fn row(&self, login: &Login) -> Result<Option<AccountRow>, NotNow> {
+    pub fn row(&self, login: &Login) -> Result<Option<Arc<AccountRow>>, NotNow> {
         Ok(self.look_up(login)?.row)
     }
 
@@ -112,16 +113,16 @@ impl Router {
     pub(super) fn find(&self, reads: &Reads<'_>, login: &Login) -> Answer<Box<Account>> {
         let seen = reads.look_up(login)?;
         let may_be_old = seen.may_be_old();
-        match self.judge(seen.row) {
+        match self.judge(seen.row.as_deref()) {
             Err(Refusal::NotNow(NotNow::Store(StoreError::Unusable(_)))) if may_be_old => {
-                self.judge(reads.store.find_newest(login)?)
+                self.judge(reads.store.find_newest(login)?.as_ref())
             }
             found => found,
         }
     }
 
     /// Returns the account in this row, unless mail for it is refused.
-    fn judge(&self, row: Option<AccountRow>) -> Answer<Box<Account>> {
+    fn judge(&self, row: Option<&AccountRow>) -> Answer<Box<Account>> {
         let row = row.ok_or(No::UnknownLogin)?;
         if !row.domain_enabled {
             return Err(No::DomainDisabled.into());
@@ -132,7 +133,7 @@ impl Router {
         if !row.receives {
             return Err(No::NoMail.into());
         }
-        let account = self.mailbox.resolve(row).map_err(StoreError::from)?;
+        let account = self.mailbox.account_of(row).map_err(StoreError::from)?;
         Ok(Box::new(account))
     }
 }

@@ -104,7 +104,7 @@ impl Query {
 
 /// Result of a query.
 struct Kept {
-    row: Option<AccountRow>,
+    row: Option<Arc<AccountRow>>,
     /// Time when the query was sent.
     read: Instant,
     /// True if a replica answered it.
@@ -114,6 +114,7 @@ struct Kept {
 }
 
 impl Kept {
+    /// Returns the row as a row that was kept, without copying it.
     fn seen(&self) -> Lookup {
         Lookup::kept(self.row.clone(), self.read).behind(self.behind)
     }

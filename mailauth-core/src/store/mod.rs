@@ -49,6 +49,7 @@ pub use state::{HostState, Role, SnapshotState, StoreState};
 use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
 use crate::mailbox::Unusable;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Reason why a store cannot say yes or no. Each one means "not now" to a client, and is a sentence for the log.
@@ -236,8 +237,8 @@ impl Cursor {
 /// it.
 #[derive(Clone, Debug)]
 pub struct Lookup {
-    /// The row; `None` if it does not exist.
-    pub row: Option<AccountRow>,
+    /// The row; `None` if it does not exist. A store that keeps rows in memory shares them with its answers.
+    pub row: Option<Arc<AccountRow>>,
     origin: RowOrigin,
     /// True if it was read from a replica, which may lack the last change.
     behind: bool,
@@ -256,18 +257,23 @@ enum RowOrigin {
 
 impl Lookup {
     /// Returns a result that was read just now.
-    pub fn new(row: Option<AccountRow>) -> Self {
-        Lookup { row, origin: RowOrigin::Database, behind: false }
+    pub fn new(row: Option<impl Into<Arc<AccountRow>>>) -> Self {
+        Lookup { row: row.map(Into::into), origin: RowOrigin::Database, behind: false }
     }
 
     /// Returns a result that was kept in memory since it was read.
-    pub(crate) fn kept(row: Option<AccountRow>, since: Instant) -> Self {
-        Lookup { row, origin: RowOrigin::Memory(since), behind: false }
+    pub(crate) fn kept(row: Option<impl Into<Arc<AccountRow>>>, since: Instant) -> Self {
+        Lookup { row: row.map(Into::into), origin: RowOrigin::Memory(since), behind: false }
     }
 
     /// Returns a result that was read in a copy, because the database does not answer.
-    pub(crate) fn copied(row: Option<AccountRow>) -> Self {
-        Lookup { row, origin: RowOrigin::Copy, behind: false }
+    pub(crate) fn copied(row: Option<impl Into<Arc<AccountRow>>>) -> Self {
+        Lookup { row: row.map(Into::into), origin: RowOrigin::Copy, behind: false }
+    }
+
+    /// Returns the row, which is copied if it is shared.
+    pub(crate) fn into_row(self) -> Option<AccountRow> {
+        self.row.map(Arc::unwrap_or_clone)
     }
 
     /// Returns the same result, marked as read from a replica if `behind`.

@@ -347,7 +347,7 @@ impl<S: Original + 'static> AccountStore for Snapshot<S> {
             Err(error) if error.is_outage() => {
                 let copied =
                     self.or_copy(Err(error.clone()), About::Login(login), Option::is_none, |copy| copy.find(login))?;
-                if copied == seen.row { Ok(None) } else { Err(error) }
+                if copied.as_ref() == seen.row.as_deref() { Ok(None) } else { Err(error) }
             }
             again => again,
         }

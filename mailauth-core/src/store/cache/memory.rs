@@ -49,7 +49,7 @@ fn bytes(login: &Login, kept: &Kept) -> u64 {
             + texts.into_iter().sum::<usize>()
             + row.services.to_string().len()
     };
-    (login.as_str().len() + kept.row.as_ref().map_or(0, of_row)) as u64 + OVERHEAD
+    (login.as_str().len() + kept.row.as_deref().map_or(0, of_row)) as u64 + OVERHEAD
 }
 
 /// How long a row, or its absence, is kept.

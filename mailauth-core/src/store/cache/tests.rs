@@ -275,7 +275,7 @@ fn a_row_that_cannot_be_trusted_any_more_is_not_kept() {
 #[test]
 fn a_password_that_is_changed_here_is_seen_at_once() {
     let fixture = fixture();
-    let old = fixture.seen("anna").row.unwrap().password;
+    let old = fixture.seen("anna").into_row().unwrap().password;
     assert!(fixture.cache.set_password(&login("anna"), &old, &Password("two".into())).unwrap());
     assert_eq!(fixture.stored("anna"), "two");
 }
@@ -405,7 +405,8 @@ fn the_bytes_of_all_entries_are_bounded_too() {
     for number in 0..1000 {
         fixture.cache.look_up(&login(&format!("user{number}")), Instant::now() + LONG).unwrap();
     }
-    let held: usize = fixture.cache.kept.iter().map(|(_, kept)| kept.row.clone().unwrap().options.unwrap().len()).sum();
+    let held: usize =
+        fixture.cache.kept.iter().map(|(_, kept)| kept.row.as_ref().unwrap().options.as_ref().unwrap().len()).sum();
     assert!(held <= 1 << 20 && held > 1 << 18, "{held}");
 }
 

@@ -246,8 +246,8 @@ impl SqlStore {
 impl AccountStore for SqlStore {
     /// Returns the row. That it does not exist is only accepted from a host that has every change.
     fn find(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {
-        let Lookup { row, behind, .. } = self.look_up_by(login, ReadPreference::Any)?;
-        if row.is_none() && behind { self.find_newest(login) } else { Ok(row) }
+        let seen = self.look_up_by(login, ReadPreference::Any)?;
+        if seen.row.is_none() && seen.behind { self.find_newest(login) } else { Ok(seen.into_row()) }
     }
 
     fn find_newest(&self, login: &Login) -> Result<Option<AccountRow>, StoreError> {

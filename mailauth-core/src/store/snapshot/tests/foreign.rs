@@ -142,7 +142,7 @@ impl Kontor {
 }
 
 fn found(snapshot: &ForeignSnapshot, name: &str) -> Result<Option<AccountRow>, StoreError> {
-    Ok(snapshot.look_up(&login(name), Instant::now() + Duration::from_secs(5))?.row)
+    Ok(snapshot.look_up(&login(name), Instant::now() + Duration::from_secs(5))?.into_row())
 }
 
 fn password(snapshot: &ForeignSnapshot, name: &str) -> Result<String, bool> {

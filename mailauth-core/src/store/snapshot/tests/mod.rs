@@ -142,7 +142,7 @@ fn seen(snapshot: &TestSnapshot, name: &str) -> Result<Lookup, StoreError> {
 fn look(snapshot: &TestSnapshot, name: &str) -> Result<(String, bool), StoreError> {
     let seen = seen(snapshot, name)?;
     let password = |row: &AccountRow| String::from_utf8(row.password.0.expose().to_vec()).unwrap();
-    Ok((seen.row.as_ref().map_or("-".into(), password), seen.is_copied()))
+    Ok((seen.row.as_deref().map_or("-".into(), password), seen.is_copied()))
 }
 
 fn copied(password: &str) -> Result<(String, bool), StoreError> {

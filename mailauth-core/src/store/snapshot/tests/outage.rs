@@ -8,7 +8,7 @@ fn the_copy_answers_during_an_outage_and_not_longer() {
     let snapshot = fixture.open_with_copy();
     assert_eq!(look(&snapshot, "anna@x.example"), Ok(("one".into(), false)));
     fixture.stop_database();
-    assert_eq!(seen(&snapshot, "anna@x.example").unwrap().row, Some(row("anna@x.example", "one")));
+    assert_eq!(seen(&snapshot, "anna@x.example").unwrap().into_row(), Some(row("anna@x.example", "one")));
     assert_eq!(look(&snapshot, "unknown@x.example"), copied("-"));
     assert!(snapshot.state().snapshot.unwrap().in_use);
     assert_eq!(snapshot.enumerate(None, 10).unwrap().rows.len(), 2);
@@ -27,7 +27,7 @@ fn a_replicas_answer_before_the_outage_is_valid_if_the_copy_agrees() {
         snapshot.look_again(&login(name), &Lookup::new(row).behind(true), Instant::now() + Duration::from_secs(5))
     };
     let same = Some(row("anna@x.example", "one"));
-    assert_eq!(again("anna@x.example", same.clone()).unwrap().unwrap().row, same);
+    assert_eq!(again("anna@x.example", same.clone()).unwrap().unwrap().into_row(), same);
     fixture.stop_database();
     assert!(matches!(again("anna@x.example", same), Ok(None)));
     assert!(matches!(again("unknown@x.example", None), Ok(None)));
