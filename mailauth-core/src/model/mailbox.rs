@@ -157,7 +157,7 @@ impl MailboxDefaults {
             (Field::Name.name(), row.name.as_deref().unwrap_or_default()),
             (Field::Options.name(), row.options.as_deref().unwrap_or_default()),
         ];
-        let unprintable = texts.iter().filter(|(_, value)| value.chars().any(char::is_control));
+        let unprintable = texts.iter().filter(|(_, value)| has_control(value));
         flaws.extend(unprintable.map(|(column, _)| (*column, "holds a control character; set it again".into())));
         let permitted = [Some(self.permit_home(&home)).filter(|_| is_home_known), Some(self.permit_maildir(&maildir))];
         let refused = permitted.into_iter().flatten().filter_map(Result::err);
@@ -197,6 +197,13 @@ impl MailboxDefaults {
             _ => Err(flaws),
         }
     }
+}
+
+/// Returns true if the text has a control character. Nearly every text is printable ASCII, which is found out for many
+/// bytes at a time.
+fn has_control(text: &str) -> bool {
+    let is_plain = text.bytes().fold(true, |plain, byte| plain & (b' '..=b'~').contains(&byte));
+    !is_plain && text.chars().any(char::is_control)
 }
 
 /// Returns true if this part of a login would be more than one ordinary name in a path.

@@ -6,6 +6,7 @@ use crate::live_config::LiveConfig;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -112,12 +113,12 @@ impl Connection {
 
 /// Discards the input that has arrived, up to [`MAX_DRAIN`], without waiting.
 pub(crate) fn drain(socket: &impl AsFd) {
-    let mut bin = [0; 4096];
+    let mut bin = [MaybeUninit::uninit(); 4096];
     let mut drained = 0;
     while drained < MAX_DRAIN {
-        match recv(socket, &mut bin, RecvFlags::DONTWAIT) {
-            Ok((0, _)) => return,
-            Ok((count, _)) => drained += count,
+        match recv(socket, &mut bin[..], RecvFlags::DONTWAIT) {
+            Ok((_, 0)) => return,
+            Ok((_, count)) => drained += count,
             Err(Errno::INTR) => {}
             Err(_) => return,
         }

@@ -75,7 +75,8 @@ pub fn list_row(reply: &mut Vec<u8>, account: &Account) -> Result<(), Unsendable
 }
 
 fn field(reply: &mut Vec<u8>, name: &'static str, value: &[u8], end: u8) -> Result<(), Unsendable> {
-    if value.iter().any(u8::is_ascii_control) {
+    // Without an early end, the loop looks at many bytes at a time.
+    if value.iter().fold(false, |found, byte| found | byte.is_ascii_control()) {
         return Err(Unsendable::ControlCharacter(name));
     }
     reply.extend_from_slice(value);
