@@ -85,13 +85,14 @@ impl KeptListener {
             ListenAddress::Unix(path) => passed::at_path(path),
             ListenAddress::Tcp(port) => passed::at_port(port),
         };
+        let given = |socket: OwnedFd| -> Result<Socket, BindError> {
+            // Also makes this process the one that clients see at the other end.
+            listen(&socket, BACKLOG).map_err(io::Error::from).map_err(failed)?;
+            Ok(Socket::Given(socket))
+        };
         let socket = match (passed.map_err(failed)?, &config.address) {
-            (Some(socket), _) => {
-                // Also makes this process the one that clients see at the other end.
-                listen(&socket, BACKLOG).map_err(io::Error::from).map_err(failed)?;
-                Socket::Given(socket)
-            }
-            (None, ListenAddress::Tcp(port)) => Socket::Given(TcpListener::bind(port).map_err(failed)?.into()),
+            (Some(socket), _) => given(socket)?,
+            (None, ListenAddress::Tcp(port)) => given(TcpListener::bind(port).map_err(failed)?.into())?,
             (None, ListenAddress::Unix(path)) => {
                 let owner = config.user.as_deref().map(|name| user_id(protocol.key(), name)).transpose()?;
                 let group = config.group.as_deref().map(|name| group_id(protocol.key(), name)).transpose()?;
@@ -123,5 +124,27 @@ impl KeptListener {
             Socket::Given(socket) => socket.try_clone(),
             Socket::Made(listener) => listener.socket().try_clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{SocketAddr, TcpStream};
+    use std::time::Duration;
+
+    /// More than the backlog of a listener of the standard library.
+    const MANY: usize = 300;
+
+    #[test]
+    fn many_clients_of_a_port_may_wait_to_be_accepted() {
+        let port: SocketAddr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let config = ListenSocket { address: ListenAddress::Tcp(port), user: None, group: None, mode: 0o660 };
+        let _listener = KeptListener::bind(Protocol::Client, &config).unwrap();
+        let connect = |number| {
+            TcpStream::connect_timeout(&port, Duration::from_secs(10))
+                .unwrap_or_else(|error| panic!("{number}: {error}"))
+        };
+        let _clients: Vec<TcpStream> = (0..MANY).map(connect).collect();
     }
 }

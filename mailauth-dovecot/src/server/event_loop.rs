@@ -20,7 +20,7 @@ const BUFFER: usize = 16 * 1024;
 /// Number of connections that are accepted before others are served.
 const ACCEPTED_AT_ONCE: usize = 16;
 
-/// Pause when the system has no descriptor or memory for a connection.
+/// Time for which no client is accepted on a socket after the system had no descriptor or memory for one.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(20);
 
 /// Minimum time between two lines of the log about the same trouble.
@@ -38,6 +38,8 @@ pub(super) struct EventLoop {
     last: u64,
     buffer: Vec<u8>,
     actions: Vec<Action>,
+    /// Listeners whose clients wait because the system has no descriptor or memory for them, and until when.
+    paused: BTreeSet<(Instant, u64)>,
     /// Time at which the thread ends at the latest, if it is to end.
     end: Option<Instant>,
     complained: Option<Instant>,
@@ -54,6 +56,7 @@ impl EventLoop {
             last: 1,
             buffer: vec![0; BUFFER],
             actions: Vec::new(),
+            paused: BTreeSet::new(),
             end: None,
             complained: None,
         }
@@ -63,17 +66,19 @@ impl EventLoop {
     pub fn run(mut self) {
         let (mut ready, mut messages) = (Vec::new(), Vec::new());
         loop {
-            let next = [self.end, self.due.first().map(|(at, _)| *at)].into_iter().flatten().min();
+            let first = |set: &BTreeSet<(Instant, u64)>| set.first().map(|(at, _)| *at);
+            let next = [self.end, first(&self.due), first(&self.paused)].into_iter().flatten().min();
             self.inbox.poller.wait_for_events(next, &mut ready);
             self.inbox.take(&mut messages);
             messages.drain(..).for_each(|message| self.read(message));
             for (key, events) in ready.drain(..) {
                 match self.listeners.get(&(key / 2)).filter(|_| key % 2 == 0) {
-                    Some(listening) => self.accept(&Arc::clone(listening)),
+                    Some(listening) => self.accept(key / 2, &Arc::clone(listening)),
                     None => self.serve_ready(key, events),
                 }
             }
             self.expire();
+            self.end_pauses();
             if self.end.is_some_and(|end| self.connections.is_empty() || Instant::now() >= end) {
                 return;
             }
@@ -83,11 +88,8 @@ impl EventLoop {
     fn read(&mut self, message: Message) {
         match message {
             Message::Listen(id, listening) => {
-                let events = EventFlags::IN | EventFlags::EXCLUSIVE;
-                if let Err(error) = self.inbox.poller.watch(&listening.socket, id * 2, events) {
-                    tracing::error!(%error, dialect = listening.dialect.name, "cannot wait for clients on a socket");
-                }
                 self.listeners.insert(id, listening);
+                self.watch_listener(id);
             }
             Message::Close(id) => {
                 if let Some(listening) = self.listeners.remove(&id) {
@@ -114,8 +116,28 @@ impl EventLoop {
         }
     }
 
+    /// Waits for clients of a listener, or tries to do so later if the system has no memory for that.
+    fn watch_listener(&mut self, id: u64) {
+        let Some(listening) = self.listeners.get(&id) else { return };
+        let events = EventFlags::IN | EventFlags::EXCLUSIVE;
+        if let Err(error) = self.inbox.poller.watch(&listening.socket, id * 2, events) {
+            let dialect = listening.dialect.name;
+            self.complain(|| tracing::error!(%error, dialect, "cannot wait for clients on a socket; trying again"));
+            self.paused.insert((Instant::now() + SHORTAGE_PAUSE, id));
+        }
+    }
+
+    /// Waits again for clients of the listeners whose pause is over.
+    fn end_pauses(&mut self) {
+        let now = Instant::now();
+        while let Some((at, id)) = self.paused.first().copied().filter(|(at, _)| *at <= now) {
+            self.paused.remove(&(at, id));
+            self.watch_listener(id);
+        }
+    }
+
     /// Accepts the connections that wait. Another thread may accept some of them.
-    fn accept(&mut self, listening: &Listening) {
+    fn accept(&mut self, id: u64, listening: &Listening) {
         for _ in 0..ACCEPTED_AT_ONCE {
             match accept_with(&listening.socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
                 Ok(socket) => self.admit(socket, listening),
@@ -124,7 +146,10 @@ impl EventLoop {
                 Err(error) => {
                     let open = self.shared.open.load(Ordering::Relaxed);
                     self.complain(|| tracing::error!(%error, open, "cannot accept a connection"));
-                    return std::thread::sleep(SHORTAGE_PAUSE);
+                    // The connections that are open are served meanwhile.
+                    self.inbox.poller.unwatch(&listening.socket);
+                    self.paused.insert((Instant::now() + SHORTAGE_PAUSE, id));
+                    return;
                 }
             }
         }
