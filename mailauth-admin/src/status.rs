@@ -8,7 +8,7 @@ use clap::Args;
 use mailauth_core::answer::{NotNow, Refusal};
 use mailauth_protocol::client::Client;
 use mailauth_protocol::status::{
-    AnswersByReason, CacheUse, Host, Snapshot, Status as DaemonStatus, Throttle, TurnedAway,
+    AnswersByReason, CacheUse, Host, Kept, KeptSocket, Snapshot, Status as DaemonStatus, Throttle, TurnedAway,
 };
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -71,6 +71,9 @@ fn sheet(status: &DaemonStatus) -> Sheet {
     let up = span(status.uptime_seconds);
     sheet.line("daemon", format_args!("mailauth-courier {}, process {}, up {up}", status.version, status.pid));
     sheet.line("connections", format_args!("{} of {}", status.connections.open, status.connections.max));
+    if let Some(found) = &status.kept {
+        kept(&mut sheet, found);
+    }
     let waiting: Vec<_> = status.queues.iter().map(|queue| format!("{} {}", queue.name, queue.waiting)).collect();
     sheet.line("waiting", waiting.join(", "));
     sheet.line("turned away", turned_away(&status.turned_away));
@@ -88,6 +91,20 @@ fn sheet(status: &DaemonStatus) -> Sheet {
     sheet.line("throttle", status.throttle.as_ref().map_or_else(|| "off".to_owned(), throttle));
     sheet.line("snapshot", status.snapshot.as_ref().map_or_else(|| "none".to_owned(), snapshot));
     sheet
+}
+
+/// Adds the connections on the sockets of `[dovecot]` and `[postfix]`, and those sockets that were used.
+fn kept(sheet: &mut Sheet, kept: &Kept) {
+    let away = match kept.turned_away() {
+        0 => String::new(),
+        number => format!(", {number} turned away"),
+    };
+    sheet.line("kept", format_args!("{} of {} connections{away}", kept.open(), kept.max));
+    for KeptSocket { name, open, accepted, questions, turned_away } in &kept.sockets {
+        if accepted + turned_away > 0 {
+            sheet.line("", format_args!("{name}: {open} open, {accepted} accepted, {questions} questions"));
+        }
+    }
 }
 
 fn kinds(sheet: &mut Sheet, [name, no, not_now]: [&'static str; 3], answers: &AnswersByReason) {

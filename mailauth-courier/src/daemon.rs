@@ -6,7 +6,7 @@ use crate::accept::kept::{KeptListener, Protocol};
 use crate::accept::listener::{BindError, Listener, SocketSpec};
 use crate::io::slow_reader::SlowReader;
 use crate::io::slow_writer::SlowWriter;
-use crate::kept_sockets::{self, KeptSockets};
+use crate::kept_sockets::{self, Conversations, KeptSockets};
 use crate::live_config::{AccessBySocket, LiveConfig};
 use crate::observe::metrics::{Metrics, MetricsListener};
 use crate::process::identity::IdentityError;
@@ -119,9 +119,10 @@ impl Daemon {
         let Listeners { courier: listener, own, kept } = listeners.into();
         let config = live_config(&settings, &listener, backend)?;
         let queues = queues(&settings, config.limits.total)?;
-        let shared = Arc::new(Shared::new(config, queues));
+        let conversations = Conversations::new(&settings.dovecot)?;
+        let shared = Arc::new(Shared::new(config, queues, conversations.dialects()));
         let dispatcher = Dispatcher::new(&shared);
-        let kept_sockets = KeptSockets::start(kept, &settings, &dispatcher)?;
+        let kept_sockets = KeptSockets::start(kept, conversations, &settings, &dispatcher)?;
         let writer = Arc::clone(&shared.queues.slow_writer);
         let slow_writer = Builder::new().name("slow-writer".into()).spawn(move || writer.run())?;
         let delayed = dispatcher.clone();
@@ -270,5 +271,5 @@ fn live_config(settings: &Settings, listener: &Listener, backend: Backend) -> Re
     let kept = if settings.kept.is_empty() { 0 } else { settings.dovecot.max_connections };
     let max_connections = descriptors::reserve(settings.courier.max_connections + kept);
     let max_connections = max_connections.saturating_sub(kept).max(1);
-    Ok(LiveConfig::new(&settings.courier, &settings.rules, backend, access, max_connections))
+    Ok(LiveConfig::new(&settings.courier, &settings.rules, backend, access, max_connections, kept))
 }

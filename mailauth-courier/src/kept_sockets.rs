@@ -28,8 +28,31 @@ pub(crate) fn bind<'s>(
     sockets.map(|(protocol, socket)| KeptListener::bind(protocol, socket)).collect()
 }
 
-/// What is spoken, and the state that the conversations share.
-struct Conversations {
+/// What is spoken on the sockets.
+pub(crate) struct Conversations {
+    state: Arc<State>,
+    dialects: Vec<(Protocol, Arc<Dialect>)>,
+}
+
+impl Conversations {
+    /// Returns conversations by the rules of `config`.
+    ///
+    /// # Errors
+    /// Fails if there are no random numbers.
+    pub fn new(config: &DovecotConfig) -> io::Result<Self> {
+        let state = State { settings: Mutex::new(Arc::new(rules(config, None)?)), finished: Arc::default() };
+        let state = Arc::new(state);
+        Ok(Conversations { dialects: dialects(&state), state })
+    }
+
+    /// Returns what is spoken.
+    pub fn dialects(&self) -> Vec<Arc<Dialect>> {
+        self.dialects.iter().map(|(_, dialect)| Arc::clone(dialect)).collect()
+    }
+}
+
+/// The state that the conversations share.
+struct State {
     /// Rules for new conversations.
     settings: Mutex<Arc<DovecotSettings>>,
     finished: Arc<FinishedLogins>,
@@ -37,27 +60,24 @@ struct Conversations {
 
 /// The sockets that are served.
 pub(crate) struct KeptSockets {
-    conversations: Arc<Conversations>,
-    dialects: Vec<(Protocol, Arc<Dialect>)>,
+    conversations: Conversations,
     /// The threads; there are none until there is a socket.
     server: Option<Server>,
     open: Vec<(KeptListener, ListenerId)>,
 }
 
 impl KeptSockets {
-    /// Serves connections on `listeners`.
+    /// Serves `conversations` on `listeners`.
     ///
     /// # Errors
-    /// Fails if the system provides no random numbers, threads or descriptors.
+    /// Fails if the system provides no threads or descriptors.
     pub fn start(
         listeners: Vec<KeptListener>,
+        conversations: Conversations,
         settings: &Settings,
         dispatcher: &Dispatcher,
     ) -> Result<Self, StartError> {
-        let rules = rules(&settings.dovecot, None)?;
-        let conversations = Arc::new(Conversations { settings: Mutex::new(Arc::new(rules)), finished: Arc::default() });
-        let dialects = dialects(&conversations);
-        let mut sockets = KeptSockets { conversations, dialects, server: None, open: Vec::new() };
+        let mut sockets = KeptSockets { conversations, server: None, open: Vec::new() };
         sockets.open(listeners, settings, dispatcher)?;
         Ok(sockets)
     }
@@ -81,9 +101,10 @@ impl KeptSockets {
         settings: &Settings,
         dispatcher: &Dispatcher,
     ) -> Result<(), StartError> {
-        let spid = self.conversations.settings.lock().spid;
+        let state = &self.conversations.state;
+        let spid = state.settings.lock().spid;
         let rules = rules(&settings.dovecot, Some(spid))?;
-        *self.conversations.settings.lock() = Arc::new(rules);
+        *state.settings.lock() = Arc::new(rules);
         let is_wanted =
             |open: &KeptListener| settings.kept.iter().any(|(protocol, socket)| open.serves(*protocol, socket));
         for (listener, id) in self.open.extract_if(.., |(listener, _)| !is_wanted(listener)) {
@@ -109,7 +130,8 @@ impl KeptSockets {
         let Some(server) = &mut self.server else { return Ok(()) };
         server.limit(max);
         for listener in listeners {
-            let Some((_, dialect)) = self.dialects.iter().find(|(protocol, _)| *protocol == listener.protocol) else {
+            let dialects = &self.conversations.dialects;
+            let Some((_, dialect)) = dialects.iter().find(|(protocol, _)| *protocol == listener.protocol) else {
                 continue;
             };
             let id = server.listen(listener.descriptor()?, dialect)?;
@@ -134,10 +156,10 @@ fn rules(config: &DovecotConfig, spid: Option<u32>) -> io::Result<DovecotSetting
 }
 
 /// Returns what is spoken on the sockets: to add a protocol, add a line here and one to [`Protocol`].
-fn dialects(conversations: &Arc<Conversations>) -> Vec<(Protocol, Arc<Dialect>)> {
-    let with = || Arc::clone(conversations);
+fn dialects(state: &Arc<State>) -> Vec<(Protocol, Arc<Dialect>)> {
+    let with = || Arc::clone(state);
     let (client, login, userdb, master) = (with(), with(), with(), with());
-    let rules = |conversations: &Conversations| Arc::clone(&conversations.settings.lock());
+    let rules = |state: &State| Arc::clone(&state.settings.lock());
     vec![
         (
             Protocol::Client,

@@ -36,6 +36,8 @@ pub(crate) struct LiveConfig {
     /// True if clear passwords are sent with accounts.
     pub send_clear: bool,
     pub limits: ConnectionLimits,
+    /// Maximum number of kept connections; 0 if there are no sockets for them.
+    pub max_kept: usize,
     /// Time after which a client that sends nothing is closed.
     pub idle: Duration,
     /// Time that a request may take from its first byte to its answer.
@@ -43,13 +45,14 @@ pub(crate) struct LiveConfig {
 }
 
 impl LiveConfig {
-    /// Returns the configuration of a daemon with at most `max_connections` connections.
+    /// Returns the configuration of a daemon with at most `max_connections` connections, and `max_kept` that are kept.
     pub fn new(
         config: &CourierConfig,
         rules: &HashRules,
         backend: Backend,
         access: AccessBySocket,
         max_connections: usize,
+        max_kept: usize,
     ) -> Self {
         LiveConfig {
             backend,
@@ -58,6 +61,7 @@ impl LiveConfig {
             send_hash: config.send_hash,
             send_clear: config.send_clear,
             limits: ConnectionLimits::new(max_connections, config.max_connections_per_user),
+            max_kept,
             idle: config.idle,
             request: config.request,
         }

@@ -12,6 +12,7 @@ use crate::work::known_maildirs::KnownMaildirs;
 use crate::work::queue::WorkQueue;
 use crate::work::recipient_queues::RecipientQueues;
 use mailauth_core::sync::Mutex;
+use mailauth_dovecot::server::Dialect;
 use std::sync::Arc;
 
 /// State that all threads share.
@@ -24,6 +25,8 @@ pub(crate) struct Shared {
     pub log_limits: LogLimits,
     /// Maildirs that existed a short while ago.
     pub known_maildirs: KnownMaildirs,
+    /// What is spoken on kept connections.
+    pub dialects: Vec<Arc<Dialect>>,
 }
 
 /// Queues of work and of slow clients, each with threads of its own.
@@ -45,7 +48,7 @@ pub(crate) struct Queues {
 }
 
 impl Shared {
-    pub fn new(config: LiveConfig, queues: Queues) -> Self {
+    pub fn new(config: LiveConfig, queues: Queues, dialects: Vec<Arc<Dialect>>) -> Self {
         Shared {
             config: Mutex::new(Arc::new(config)),
             slots: ConnectionSlots::default(),
@@ -53,6 +56,7 @@ impl Shared {
             stats: Stats::new(),
             log_limits: LogLimits::default(),
             known_maildirs: KnownMaildirs::default(),
+            dialects,
         }
     }
 

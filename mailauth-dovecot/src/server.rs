@@ -40,6 +40,7 @@ struct Counts {
     open: AtomicU64,
     accepted: AtomicU64,
     asked: AtomicU64,
+    turned_away: AtomicU64,
 }
 
 /// Numbers of one dialect.
@@ -51,6 +52,8 @@ pub struct DialectUse {
     pub accepted: u64,
     /// Questions that were asked since the start.
     pub asked: u64,
+    /// Connections that were closed at once since the start, because too many were open.
+    pub turned_away: u64,
 }
 
 impl Dialect {
@@ -65,8 +68,8 @@ impl Dialect {
     /// Returns how often it takes place.
     pub fn usage(&self) -> DialectUse {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let Counts { open, accepted, asked } = &self.counts;
-        DialectUse { open: read(open), accepted: read(accepted), asked: read(asked) }
+        let Counts { open, accepted, asked, turned_away } = &self.counts;
+        DialectUse { open: read(open), accepted: read(accepted), asked: read(asked), turned_away: read(turned_away) }
     }
 }
 
@@ -82,8 +85,6 @@ struct Shared {
     /// Number of open connections, and its maximum.
     open: AtomicUsize,
     max: AtomicUsize,
-    /// Number of connections that were closed at once, because there were too many.
-    turned_away: AtomicU64,
 }
 
 /// A socket of a [`Server`], by which it is closed again.
@@ -103,8 +104,7 @@ impl Server {
     /// # Errors
     /// Fails if the system provides no thread or no descriptor.
     pub fn start(answerer: Arc<dyn Answerer>, threads: usize, max_connections: usize) -> io::Result<Self> {
-        let (open, max, turned_away) = (AtomicUsize::new(0), AtomicUsize::new(max_connections), AtomicU64::new(0));
-        let shared = Arc::new(Shared { answerer, open, max, turned_away });
+        let shared = Arc::new(Shared { answerer, open: AtomicUsize::new(0), max: AtomicUsize::new(max_connections) });
         let mut server = Server { shared, threads: Vec::new(), last: 0 };
         for _ in 0..threads.max(1) {
             let inbox = Arc::new(Inbox::new()?);
@@ -137,11 +137,6 @@ impl Server {
     /// Changes the maximum number of connections. Those that are open go on.
     pub fn limit(&self, max_connections: usize) {
         self.shared.max.store(max_connections, Ordering::Relaxed);
-    }
-
-    /// Returns the number of connections that were closed at once since the start, because there were too many.
-    pub fn turned_away(&self) -> u64 {
-        self.shared.turned_away.load(Ordering::Relaxed)
     }
 
     /// Accepts and reads nothing more, answers what was asked, and returns when that is done, or at `until`.

@@ -31,6 +31,8 @@ pub struct Status {
     pub uptime_seconds: f64,
     /// Connections of clients.
     pub connections: Connections,
+    /// Connections on the sockets of `[dovecot]` and `[postfix]`; `None` if there are no such sockets.
+    pub kept: Option<Kept>,
     /// Queues of work that waits for a thread.
     pub queues: Vec<Queue>,
     /// Clients that were turned away without an answer.
@@ -65,6 +67,32 @@ pub struct Connections {
     pub max: usize,
     /// Maximum number of connections of one user, other than root and the daemon's own user.
     pub max_per_user: usize,
+}
+
+/// Connections that are kept: those on the sockets of `[dovecot]` and `[postfix]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Kept {
+    /// Maximum number of open connections: `[dovecot] max_connections`.
+    pub max: usize,
+    /// The kinds of sockets.
+    pub sockets: Vec<KeptSocket>,
+}
+
+/// Use of one kind of socket for kept connections.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KeptSocket {
+    /// What is spoken, such as `dovecot-client`.
+    pub name: String,
+    /// Number of open connections.
+    pub open: u64,
+    /// Number of connections that were accepted.
+    pub accepted: u64,
+    /// Number of questions that were asked on them.
+    pub questions: u64,
+    /// Number of connections that were closed at once, because too many were open.
+    pub turned_away: u64,
 }
 
 /// A queue of work that waits for a thread.
@@ -192,6 +220,18 @@ impl AnswersByReason {
     /// Returns the number of "not now" for any reason.
     pub fn all_not_now(&self) -> u64 {
         self.not_now.values().sum()
+    }
+}
+
+impl Kept {
+    /// Returns the number of open connections.
+    pub fn open(&self) -> u64 {
+        self.sockets.iter().map(|socket| socket.open).sum()
+    }
+
+    /// Returns the number of connections that were closed at once.
+    pub fn turned_away(&self) -> u64 {
+        self.sockets.iter().map(|socket| socket.turned_away).sum()
     }
 }
 

@@ -39,7 +39,8 @@ pub(super) struct Plugin {
     timeout: u8,
     /// Range outside of which a value is a warning, such as latency=0.5 or queue=0:40
     ///
-    /// Values: time and latency (seconds), snapshot_age (seconds), queue (percent), connections (number).
+    /// Values: time and latency (seconds), snapshot_age (seconds), queue (percent), connections (number), kept
+    /// (number).
     #[arg(long, requires = "plugin", value_name = "NAME=RANGE", value_parser = range::named)]
     warning: Vec<(Metric, Range)>,
     /// Range outside of which a value is critical

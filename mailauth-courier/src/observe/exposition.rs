@@ -3,7 +3,7 @@
 use super::process_use::ProcessUse;
 use mailauth_core::answer::{No, NotNow};
 use mailauth_core::counters::LatencyCounts;
-use mailauth_protocol::status::{AnswersByReason, Host, Snapshot, Status, Throttle};
+use mailauth_protocol::status::{AnswersByReason, Host, Kept, KeptSocket, Snapshot, Status, Throttle};
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 
@@ -68,6 +68,9 @@ fn escaped(text: &str) -> String {
 pub(crate) fn exposition(status: &Status, latencies: &[LatencyCounts], used: &ProcessUse) -> String {
     let mut page = Page(String::with_capacity(16384));
     program(&mut page, status);
+    if let Some(found) = &status.kept {
+        kept(&mut page, found);
+    }
     answers(&mut page, status);
     self::latencies(&mut page, latencies);
     cache(&mut page, status);
@@ -101,6 +104,7 @@ fn program(page: &mut Page, status: &Status) {
     let mut family = page.family("mailauth_turned_away_total", Kind::Counter, help);
     for (reason, number) in [
         ("crowded", away.crowded),
+        ("kept-crowded", status.kept.as_ref().map_or(0, Kept::turned_away)),
         ("over-share", away.over_share),
         ("queue-full", away.queue_full),
         ("gone", away.gone),
@@ -108,6 +112,22 @@ fn program(page: &mut Page, status: &Status) {
     ] {
         family.line(&[("reason", reason)], number);
     }
+}
+
+/// Adds the connections that are kept.
+fn kept(page: &mut Page, Kept { max, sockets }: &Kept) {
+    let help = "Maximum number of open kept connections.";
+    page.one("mailauth_kept_connections_max", Kind::Gauge, help, max);
+    let mut add = |name, kind, help, number: fn(&KeptSocket) -> u64| {
+        let mut family = page.family(name, kind, help);
+        sockets.iter().for_each(|socket| family.line(&[("socket", &socket.name)], number(socket)));
+    };
+    let help = "Number of open kept connections.";
+    add("mailauth_kept_connections_open", Kind::Gauge, help, |socket| socket.open);
+    let help = "Kept connections that were accepted.";
+    add("mailauth_kept_connections_total", Kind::Counter, help, |socket| socket.accepted);
+    let help = "Questions that were asked on kept connections.";
+    add("mailauth_kept_questions_total", Kind::Counter, help, |socket| socket.questions);
 }
 
 /// Adds the answers. Reasons that have not occurred are 0, so that the first occurrence is visible as an increase.
@@ -343,11 +363,13 @@ mod tests {
 
     fn full() -> Status {
         let queue = |name: &str| Queue { name: name.into(), waiting: 1, max: 64 };
+        let socket = |name: &str, questions| KeptSocket { name: name.into(), questions, ..KeptSocket::default() };
         let reasons = |reason: &str, number| BTreeMap::from([(reason.to_owned(), number)]);
         Status {
             version: "0.1.0".into(),
             uptime_seconds: 1.25,
             connections: Connections { open: 2, max: 4000, max_per_user: 2000 },
+            kept: Some(Kept { max: 4000, sockets: vec![socket("dovecot-client", 3), socket("postfix-policy", 0)] }),
             queues: vec![queue("look-ups"), queue("hashing")],
             logins: AnswersByReason { yes: 5, no: reasons("wrong-password", 3), not_now: reasons("busy", 7) },
             hosts: vec![
@@ -380,7 +402,7 @@ mod tests {
         let samples = read(&text).unwrap_or_else(|problem| panic!("{problem}\n{text}"));
         let is_ours = |name: &str| name.starts_with("mailauth_") || name.starts_with("process_");
         assert!(samples.iter().all(|(name, ..)| is_ours(name)));
-        let alone = Status { hosts: vec![], snapshot: None, ..full() };
+        let alone = Status { hosts: vec![], snapshot: None, kept: None, ..full() };
         read(&exposition(&alone, &[], &ProcessUse::now(SystemTime::now()))).unwrap();
     }
 
@@ -406,6 +428,9 @@ mod tests {
         assert_eq!(sum, Some(20.5));
         assert_eq!(number(&samples, "mailauth_throttle_total", &[("done", "refused")]), Some(9.0));
         assert_eq!(number(&samples, "mailauth_queue_waiting", &[("queue", "hashing")]), Some(1.0));
+        let questions = |socket| number(&samples, "mailauth_kept_questions_total", &[("socket", socket)]);
+        assert_eq!(["dovecot-client", "postfix-policy", "other"].map(questions), [Some(3.0), Some(0.0), None]);
+        assert_eq!(number(&samples, "mailauth_kept_connections_max", &[]), Some(4000.0));
     }
 
     #[test]

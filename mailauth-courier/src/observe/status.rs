@@ -6,8 +6,12 @@ use crate::work::queue::WorkQueue;
 use mailauth_core::counters::AnswerCounts;
 use mailauth_core::store::{HostState, SnapshotState};
 use mailauth_core::throttle::Totals;
-use mailauth_protocol::status::{AnswersByReason, CacheUse, Connections, Host, Queue, Snapshot, Status, Throttle};
+use mailauth_dovecot::server::{Dialect, DialectUse};
+use mailauth_protocol::status::{
+    AnswersByReason, CacheUse, Connections, Host, Kept, KeptSocket, Queue, Snapshot, Status, Throttle,
+};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 impl Shared {
     /// Returns the current status. This does not ask a database.
@@ -23,6 +27,7 @@ impl Shared {
             mailboxes_error_seconds: error_age.map(|age| age.as_secs_f64()),
             uptime_seconds: self.stats.started.elapsed().as_secs_f64(),
             connections: Connections { open: self.slots.taken(), max: limits.total, max_per_user: limits.per_user },
+            kept: (config.max_kept > 0).then(|| self.kept(config.max_kept)),
             queues: self.queue_lengths(),
             turned_away: self.stats.turned_away.read(),
             logins: answers(&counts.logins),
@@ -41,6 +46,14 @@ impl Shared {
             hosts: store.hosts.into_iter().map(host).collect(),
             snapshot: store.snapshot.map(snapshot),
         }
+    }
+
+    fn kept(&self, max: usize) -> Kept {
+        let socket = |dialect: &Arc<Dialect>| {
+            let DialectUse { open, accepted, asked, turned_away } = dialect.usage();
+            KeptSocket { name: dialect.name.to_owned(), open, accepted, questions: asked, turned_away }
+        };
+        Kept { max, sockets: self.dialects.iter().map(socket).collect() }
     }
 
     fn queue_lengths(&self) -> Vec<Queue> {

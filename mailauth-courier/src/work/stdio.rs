@@ -27,7 +27,7 @@ pub fn serve_stdio(backend: Backend, config: &Config, input: &mut dyn Read, outp
     let Some(request) = receive(input)? else { return Ok(()) };
     let requested_at = Instant::now();
     let access = AccessBySocket::new(&Default::default(), None).map_err(io::Error::other)?;
-    let live = LiveConfig::new(&config.courier, &config.password.rules, backend, access, 1);
+    let live = LiveConfig::new(&config.courier, &config.password.rules, backend, access, 1, 0);
     let (response, is_login) = respond(request, &live, deadline);
     match response {
         Response::Bytes(bytes) => {

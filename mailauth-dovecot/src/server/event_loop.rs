@@ -159,7 +159,7 @@ impl EventLoop {
         let max = self.shared.max.load(Ordering::Relaxed);
         if self.shared.open.fetch_add(1, Ordering::Relaxed) >= max {
             self.shared.open.fetch_sub(1, Ordering::Relaxed);
-            self.shared.turned_away.fetch_add(1, Ordering::Relaxed);
+            listening.dialect.counts.turned_away.fetch_add(1, Ordering::Relaxed);
             let dialect = listening.dialect.name;
             return self
                 .complain(|| tracing::warn!(dialect, max, "a client was turned away: too many connections are open"));

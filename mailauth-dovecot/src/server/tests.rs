@@ -125,7 +125,7 @@ fn answers_come_as_they_are_found_and_not_in_the_order_of_the_questions() {
     // A question that is dropped is not known.
     drop(first);
     assert_eq!(client.line(), "1 unknown\n");
-    assert_eq!(story.dialect.usage(), DialectUse { open: 1, accepted: 1, asked: 2 });
+    assert_eq!(story.dialect.usage(), DialectUse { open: 1, accepted: 1, asked: 2, turned_away: 0 });
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn too_many_connections_are_closed_at_once_and_their_places_are_used_again() {
     let mut third = UnixStream::connect(&story.path).unwrap();
     third.set_read_timeout(Some(LONG)).unwrap();
     assert_eq!(third.read(&mut [0; 10]).unwrap(), 0, "no greeting");
-    assert_eq!(story.server.turned_away(), 1);
+    assert_eq!(story.dialect.usage().turned_away, 1);
     drop(clients);
     let ends = Instant::now() + LONG;
     while story.dialect.usage().open > 0 {

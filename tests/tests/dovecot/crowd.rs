@@ -6,7 +6,8 @@ use super::site::{Site, accounts};
 use mailauth_tests::people::{ANNA, PASSWORD};
 use mailauth_tests::{Kind, eventually, on_each_database, processor_time};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::io::{ErrorKind, Write};
+use serde_json::Value;
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -74,4 +75,42 @@ fn a_login_takes_under_50_ms_among_a_thousand_connections(kind: Kind) {
     drop((idle, silent, deaf));
     let log = site.daemon.log();
     assert!(!log.contains(" ERROR ") && !log.contains("panicked"), "{log}");
+}
+
+#[test]
+fn the_status_counts_connections_by_kind_of_socket() {
+    let accounts = accounts(Kind::Sqlite);
+    let site = Site::over(&accounts, "max_connections = 2\n");
+    let mut client = Client::connect(&site.client());
+    for id in ["1", "2"] {
+        client.plain(id, ANNA, PASSWORD, &[]);
+        assert!(is_ok(client.line().as_deref(), id, ANNA));
+    }
+    let userdb = Client::connect_for_lookups(&site.userdb());
+    let mut third = UnixStream::connect(site.master()).expect("a connection");
+    assert_eq!(third.read(&mut [0; 64]).expect("the end"), 0, "two connections are open");
+    let kept = || {
+        let status: Value = serde_json::from_str(&accounts.admin(&["status", "--json"], "")).expect("JSON");
+        status["kept"].clone()
+    };
+    let now = kept();
+    assert_eq!(now["max"], 2);
+    for (name, open, accepted, questions, turned_away) in [
+        ("dovecot-client", 1, 1, 2, 0),
+        ("dovecot-login", 0, 0, 0, 0),
+        ("dovecot-userdb", 1, 1, 0, 0),
+        ("dovecot-master", 0, 0, 0, 1),
+        ("postfix-socketmap", 0, 0, 0, 0),
+        ("postfix-policy", 0, 0, 0, 0),
+    ] {
+        let sockets = now["sockets"].as_array().expect("a list");
+        let socket = sockets.iter().find(|socket| socket["name"] == name).unwrap_or_else(|| panic!("{name}: {now}"));
+        let found = ["open", "accepted", "questions", "turned_away"].map(|key| socket[key].as_u64());
+        assert_eq!(found, [open, accepted, questions, turned_away].map(Some), "{name}");
+    }
+    let text = accounts.admin(&["status"], "");
+    assert!(text.contains("\nkept         2 of 2 connections, 1 turned away\n"), "{text}");
+    assert!(text.contains("dovecot-client: 1 open, 1 accepted, 2 questions\n"), "{text}");
+    drop((client, userdb));
+    eventually("no connection", Duration::from_secs(20), || kept()["sockets"][0]["open"] == 0);
 }

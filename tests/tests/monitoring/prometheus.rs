@@ -57,7 +57,9 @@ fn an_outage_is_seen_by_plugins_and_has_metrics() {
     let port = free_port();
     let server = Mailauth::configured(|socket| {
         accounts.are_served_on(socket);
-        let config = with_metrics(&accounts, socket, &format!("127.0.0.1:{port}"), "");
+        // Some metrics exist only if there is a socket for kept connections.
+        let kept = format!("[dovecot]\nclient_socket = \"{}\"\n", socket.with_file_name("client").display());
+        let config = with_metrics(&accounts, socket, &format!("127.0.0.1:{port}"), &kept);
         config.replacen("[database]", "[database]\ndeadline = \"500ms\"", 1)
     });
     eventually("a copy", LONG, || accounts.snapshot_is_whole());

@@ -185,7 +185,7 @@ mod tests {
     use super::*;
     use mailauth_core::answer::No;
     use mailauth_core::config::Config;
-    use mailauth_protocol::status::{Connections, Queue};
+    use mailauth_protocol::status::{Connections, Kept, KeptSocket, Queue};
     use std::time::Duration;
 
     fn host(live: bool) -> Host {
@@ -248,6 +248,9 @@ mod tests {
         assert_eq!(with(|status| status.queues[0].waiting = 600), Level::Warning);
         assert_eq!(with(|status| status.queues[0].waiting = 1000), Level::Critical);
         assert_eq!(with(|status| status.connections.open = 3900), Level::Critical);
+        let kept = |open| Some(Kept { max: 100, sockets: vec![KeptSocket { open, ..KeptSocket::default() }] });
+        let with_kept = |open| report(&Status { kept: kept(open), ..healthy() }).level();
+        assert_eq!([80, 81, 96].map(with_kept), [Level::Ok, Level::Warning, Level::Critical]);
         assert_eq!(with(|status| status.mailboxes_error = Some("no".into())), Level::Warning);
         let refresh_fails_for = |seconds| {
             let mut status = healthy();

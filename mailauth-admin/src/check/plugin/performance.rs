@@ -19,11 +19,13 @@ pub(super) enum Metric {
     Queue,
     /// Number of open connections.
     Connections,
+    /// Number of open connections on the sockets of `[dovecot]` and `[postfix]`.
+    Kept,
 }
 
 impl Metric {
-    pub const ALL: [Metric; 5] =
-        [Metric::Time, Metric::Latency, Metric::SnapshotAge, Metric::Queue, Metric::Connections];
+    pub const ALL: [Metric; 6] =
+        [Metric::Time, Metric::Latency, Metric::SnapshotAge, Metric::Queue, Metric::Connections, Metric::Kept];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -32,6 +34,7 @@ impl Metric {
             Metric::SnapshotAge => "snapshot_age",
             Metric::Queue => "queue",
             Metric::Connections => "connections",
+            Metric::Kept => "kept",
         }
     }
 
@@ -39,7 +42,7 @@ impl Metric {
         match self {
             Metric::Time | Metric::Latency | Metric::SnapshotAge => "s",
             Metric::Queue => "%",
-            Metric::Connections => "",
+            Metric::Connections | Metric::Kept => "",
         }
     }
 
@@ -57,6 +60,7 @@ impl Metric {
                 shares.reduce(f64::max)
             }
             Metric::Connections => Some(status.connections.open as f64),
+            Metric::Kept => status.kept.as_ref().map(|kept| kept.open() as f64),
         }
     }
 
@@ -68,6 +72,7 @@ impl Metric {
             Metric::SnapshotAge => format!("the copy for outages is {} old", crate::status::span(value)),
             Metric::Queue => format!("a queue is filled to {value:.0} %"),
             Metric::Connections => format!("{value} of the connections are in use"),
+            Metric::Kept => format!("{value} of the kept connections ([dovecot] max_connections) are in use"),
         }
     }
 }
@@ -88,7 +93,7 @@ pub(super) fn limits(
 ) -> Vec<Limits> {
     let deadline = config.database.deadline.as_secs_f64();
     let max_age = status.snapshot.as_ref().and_then(|copy| copy.max_age_seconds);
-    let connections = status.connections.max as f64;
+    let shares_of = |max: usize| ((max as f64 * 0.8).floor(), (max as f64 * 0.95).floor());
     let limits = Metric::ALL.map(|metric| {
         let default = match metric {
             Metric::Time => Some((deadline / 2.0, deadline)),
@@ -96,7 +101,8 @@ pub(super) fn limits(
             // A large table is read completely only as often as a quarter of this age requires.
             Metric::SnapshotAge => max_age.map(|age| (age / 2.0, age * 0.75)),
             Metric::Queue => Some((50.0, 90.0)),
-            Metric::Connections => Some(((connections * 0.8).floor(), (connections * 0.95).floor())),
+            Metric::Connections => Some(shares_of(status.connections.max)),
+            Metric::Kept => status.kept.as_ref().map(|kept| shares_of(kept.max)),
         };
         let given = |ranges: &[(Metric, Range)]| {
             ranges.iter().rev().find(|(known, _)| *known == metric).map(|(_, range)| *range)
@@ -119,6 +125,7 @@ pub(super) fn data(status: &Status, asked: Option<&Asked>, limits: &[Limits]) ->
         let most = match metric {
             Metric::Queue => "100".to_owned(),
             Metric::Connections => status.connections.max.to_string(),
+            Metric::Kept => status.kept.as_ref().map(|kept| kept.max.to_string()).unwrap_or_default(),
             _ => String::new(),
         };
         let (warning, critical) = (shown(warning), shown(critical));
