@@ -1,4 +1,5 @@
-//! `tests/run` on a machine that is used for other purposes: it removes and replaces nothing.
+//! `tests/run`: on a machine that is used for other purposes it removes and replaces nothing, and of test binaries that
+//! run at the same time, `tests/timed` prints the output whole.
 
 use mailauth_tests::{Scratch, output_with_input};
 use std::fs;
@@ -80,4 +81,40 @@ fn the_test_command_replaces_packages_only_on_test_machines() {
     let (output, calls) = machine.run(true);
     assert_eq!(output.status.code(), Some(97), "it continues with the checks: {}", said(&output));
     assert!(calls.lines().any(|call| call.starts_with("install") && call.contains("--no-remove")), "{calls}");
+}
+
+/// Returns `tests/timed` with the environment that `tests/run` gives it.
+fn timed(folder: &Scratch) -> Command {
+    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("timed"));
+    command.env("MAILAUTH_TIMES", folder.join("times")).env("MAILAUTH_FAILURES", folder.join("failures"));
+    command.env_remove("MAILAUTH_LATER");
+    command
+}
+
+#[test]
+fn a_test_binary_runs_later_as_cargo_would_run_it() {
+    let folder = Scratch::new("later");
+    let later = folder.join("binaries");
+    fs::create_dir(&later).expect("a folder");
+    let binary = folder.join("example-0123456789abcdef");
+    let lines = ["#!/bin/sh", "pwd", "printf '%s\\n' \"$WORDS\" \"$@\"", "echo 'test one ... FAILED'"];
+    let end = ["printf '\\nfailures:\\n    one\\n'", "exit 101", ""];
+    fs::write(&binary, [&lines[..], &end].concat().join("\n")).expect("a program");
+    fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).expect("its mode");
+
+    let words = "two lines\nand 'quotes' and $HOME";
+    let mut collect = timed(&folder);
+    collect.arg(&binary).args(["--format", "a b"]).current_dir(folder.path());
+    let output = output_with_input(collect.env("WORDS", words).env("MAILAUTH_LATER", &later), "");
+    assert!(output.status.success() && output.stdout.is_empty(), "nothing runs yet: {output:?}");
+
+    let output = output_with_input(timed(&folder).arg("--whole").arg(later.join("example-0123456789abcdef")), "");
+    assert_eq!(output.status.code(), Some(101), "{}", said(&output));
+    let place = folder.path().display();
+    let expected = format!("{place}\n{words}\n--format\na b\ntest one ... FAILED\n\nfailures:\n    one\n");
+    let lines = ["Running", "Output of"].map(|word| format!("     {word} example-0123456789abcdef\n"));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{}{expected}", lines.concat()));
+    let failures = fs::read_to_string(folder.join("failures")).expect("the failures");
+    assert_eq!(failures, "\n== example-0123456789abcdef ended with 101\nfailures:\n    one\n");
+    assert!(fs::read_to_string(folder.join("times")).expect("the times").ends_with("  example\n"));
 }
