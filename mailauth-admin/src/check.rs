@@ -4,6 +4,7 @@ mod admin;
 mod contents;
 mod copy;
 mod findings;
+mod kept;
 mod names;
 mod parents;
 pub(crate) mod plugin;
@@ -72,6 +73,7 @@ impl Check {
             database(&config, self.all, copy, &mut findings);
             admin::look(&config, &mut findings);
             socket::look(&config, &mut findings);
+            kept::look(&config, &mut findings);
         }
         let Findings { list: findings, remedies } = findings;
         let state = findings.iter().map(|finding| finding.state).max().unwrap_or(State::Ok);

@@ -1,5 +1,7 @@
 //! Dovecot's authentication protocol, as Postfix, Exim and Dovecot's own processes speak it, over each database.
 
+#[path = "dovecot/checked.rs"]
+mod checked;
 #[path = "dovecot/client.rs"]
 mod client;
 #[path = "dovecot/crowd.rs"]

@@ -1,7 +1,8 @@
 //! What `mailauth check` reports about the folders above the sockets and files that logins depend on.
 
 use super::findings::{Findings, State};
-use mailauth_core::config::{Config, MetricsAddress};
+use super::kept::{self, Kept};
+use mailauth_core::config::{Config, ListenAddress, MetricsAddress};
 use mailauth_core::parents::{Exposed, Writers, exposed, exposed_file};
 use mailauth_core::system_ids;
 use rustix::process::geteuid;
@@ -14,6 +15,8 @@ struct Depended<'c> {
     /// Key that names it, or a description.
     key: &'static str,
     path: &'c Path,
+    /// Users other than root and the daemon's that may write to its folder, because only they ask there.
+    askers: Vec<u32>,
     /// True if the file itself must not be writable by others either.
     is_file: bool,
 }
@@ -23,7 +26,8 @@ pub(super) fn look(config: &Config, file: Option<&Path>, findings: &mut Findings
     let trusted: Vec<u32> =
         [Some(geteuid().as_raw()), system_ids::of_user(config.server_user())].into_iter().flatten().collect();
     let mut found: Vec<(Exposed, Vec<&'static str>)> = Vec::new();
-    for Depended { key, path, is_file } in depended(config, file) {
+    for Depended { key, path, askers, is_file } in depended(config, file) {
+        let trusted = [trusted.clone(), askers].concat();
         let all = if is_file { exposed_file(path, &trusted) } else { exposed(path, &trusted) };
         for exposed in all {
             match found.iter_mut().find(|(known, _)| *known == exposed) {
@@ -39,8 +43,9 @@ pub(super) fn look(config: &Config, file: Option<&Path>, findings: &mut Findings
 }
 
 fn depended<'c>(config: &'c Config, file: Option<&'c Path>) -> Vec<Depended<'c>> {
-    let socket = |key, path| Depended { key, path, is_file: false };
-    let secret = |key, path: Option<&'c Path>| path.map(|path| Depended { key, path, is_file: true });
+    let socket = |key, path| Depended { key, path, askers: Vec::new(), is_file: false };
+    let secret =
+        |key, path: Option<&'c Path>| path.map(|path| Depended { key, path, askers: Vec::new(), is_file: true });
     let metrics = match &config.metrics.listen {
         Some(MetricsAddress::Unix(path)) => Some(path.as_path()),
         _ => None,
@@ -62,7 +67,15 @@ fn depended<'c>(config: &'c Config, file: Option<&'c Path>) -> Vec<Depended<'c>>
         secret("[admin] password_file", config.admin.password_file.as_deref()),
     ];
     let folders = folders.into_iter().flatten().map(|(key, path)| socket(key, path));
-    folders.chain(files.into_iter().flatten()).collect()
+    folders.chain(kept::sockets(config).filter_map(kept_socket)).chain(files.into_iter().flatten()).collect()
+}
+
+/// Returns the path of a socket of `[dovecot]` or `[postfix]`. In the folder `private` of Postfix, only Postfix asks.
+fn kept_socket(kept: Kept<'_>) -> Option<Depended<'_>> {
+    let ListenAddress::Unix(path) = &kept.socket.address else { return None };
+    let askers = [&kept.socket.user, &kept.socket.group].into_iter().flatten();
+    let askers = askers.filter_map(|name| system_ids::of_user(name)).collect();
+    Some(Depended { key: kept.key, path, askers, is_file: false })
 }
 
 fn judge(exposed: &Exposed, keys: &[&str], config: &Config) -> (State, String) {
