@@ -1,17 +1,18 @@
-//! Logins by Dovecot's authentication protocol: mailauth-courier compared with Debian's Dovecot 2.3, which reads the same
-//! rows by SQL, in one run.
+//! Logins by Dovecot's authentication protocol: mailauth-courier compared with Debian's Dovecot 2.3, which reads the
+//! same rows by SQL, in one run.
 //!
-//! `cargo bench -p mailauth-benches --bench dovecot`, as root. On SQLite and MariaDB each of the two runs twice, without
-//! and with its cache, and the four take turns, so that a machine that slows down slows all of them. Each figure is the
-//! median of the rounds, each ratio the median of the ratios within a round.
+//! `cargo bench -p mailauth-benches --bench dovecot`, as root. On SQLite and MariaDB each of the two runs twice,
+//! without and with its cache, and the four take turns, so that a machine that slows down slows all of them. Each figure
+//! is the median of the rounds, each ratio the median of the ratios within a round.
 //!
-//! - `kept`: 16 connections, on each of which 8 requests are in flight: 1,000 accounts with `{SHA256}`, then 20 with `$6$`.
+//! - `kept`: 16 connections, on each of which 8 requests are in flight: 1,000 accounts with `{SHA256}`, then 20 with
+//!   `$6$`.
 //! - `each`: 16 clients that connect for each login, as Exim does: 1,000 accounts with `{SHA256}`.
 //! - `storm`: 4 clients log in accounts with bcrypt, one after the other, each account once. The figures are those of 4
 //!   other connections meanwhile, with one request at a time on each, as of Postfix: 1,000 accounts with `{SHA256}`.
 //!
-//! `MAILAUTH_BENCH_ROUNDS` (5) and `MAILAUTH_BENCH_SECONDS` (2) make it longer. Words on the command line select databases
-//! and tasks by parts of their names.
+//! `MAILAUTH_BENCH_ROUNDS` (5) and `MAILAUTH_BENCH_SECONDS` (2) make it longer. Words on the command line select
+//! databases and tasks by parts of their names.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

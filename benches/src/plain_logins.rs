@@ -1,7 +1,7 @@
 //! Clients of Dovecot's authentication protocol that log in by PLAIN.
 //!
-//! As mail servers do, a client keeps its connection and has some requests in flight on it, or it connects for each login.
-//! Every answer is checked, so that a server cannot be fast by answering wrongly.
+//! As mail servers do, a client keeps its connection and has some requests in flight on it, or it connects for each
+//! login. Every answer is checked, so that a server cannot be fast by answering wrongly.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
