@@ -51,7 +51,8 @@ impl Cookie {
     pub fn random() -> Result<Self, NoRandomNumbers> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes).map_err(|_| NoRandomNumbers)?;
-        Ok(Cookie(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
+        let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        Ok(Cookie(digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()))
     }
 
     /// Returns the digits.

@@ -12,7 +12,7 @@ use super::waiting::{Client, Waiting};
 use crate::live_config::LiveConfig;
 use mailauth_core::account::Account;
 use mailauth_core::answer::{Answer, NotNow};
-use mailauth_core::authenticate::{AtOnce, Credential, Request, Step};
+use mailauth_core::authenticate::{AtOnce, Authenticator, Credential, Request, Step};
 use mailauth_dovecot::answerer::{Answerer, Ask, Told, Waiter};
 use mailauth_protocol::Question;
 use std::sync::Arc;
@@ -74,20 +74,20 @@ impl Dispatcher {
         waiter: &mut dyn FnMut() -> Box<dyn Waiter>,
     ) -> Option<Told> {
         let authenticator = Arc::clone(&config.backend.authenticator);
-        let refuse_at = authenticator.refuse_at(Instant::now());
+        let asked_at = Instant::now();
         let opens_mailbox = authenticator.makes_mailboxes()
             && opens_mailbox(&request.service)
             && !matches!(request.credential, Credential::Lookup);
         let (deadline, queues) = (request.deadline, &self.shared().queues);
         let step = match authenticator.begin_at_once(request) {
             AtOnce::Decided(answer) if answer.is_err() || !opens_mailbox => {
-                return Some(Told::Account { answer, refuse_at });
+                return Some(told(answer, &authenticator, asked_at));
             }
             step => step,
         };
         let dispatcher = self.clone();
         let waiting =
-            Box::new(WaitingForAccount { dispatcher, config, deadline, opens_mailbox, refuse_at, waiter: waiter() });
+            Box::new(WaitingForAccount { dispatcher, config, deadline, opens_mailbox, asked_at, waiter: waiter() });
         let dispatcher = self.clone();
         match step {
             // Only the file system says whether there is a mailbox.
@@ -114,6 +114,13 @@ impl Dispatcher {
     }
 }
 
+/// Returns the answer to a login or look-up that began at `asked_at`, and when it may be sent if it is a refusal. That
+/// time takes a system call for a random number, without which most logins are answered.
+fn told(answer: Answer<Box<Account>>, authenticator: &Authenticator, asked_at: Instant) -> Told {
+    let refuse_at = if answer.is_err() { authenticator.refuse_at(asked_at) } else { asked_at };
+    Told::Account { answer, refuse_at }
+}
+
 /// A conversation that waits for the answer to a login or look-up.
 struct WaitingForAccount {
     dispatcher: Dispatcher,
@@ -121,14 +128,14 @@ struct WaitingForAccount {
     deadline: Instant,
     /// True if the mailbox is created before the answer, if it is missing.
     opens_mailbox: bool,
-    /// Earliest time at which a refusal may be sent.
-    refuse_at: Instant,
+    /// Time at which it began to wait.
+    asked_at: Instant,
     waiter: Box<dyn Waiter>,
 }
 
 impl WaitingForAccount {
     fn tell(self, answer: Answer<Box<Account>>) {
-        self.waiter.tell(Told::Account { answer, refuse_at: self.refuse_at });
+        self.waiter.tell(told(answer, &self.config.backend.authenticator, self.asked_at));
     }
 }
 

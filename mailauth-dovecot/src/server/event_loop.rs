@@ -173,14 +173,15 @@ impl EventLoop {
         };
         self.last += 2;
         let key = self.last;
-        let connection = Connection::new(socket, Arc::clone(&listening.dialect), conversation);
-        if let Err(error) = self.inbox.poller.watch(&connection, key, EventFlags::empty()) {
+        let mut connection = Connection::new(socket, Arc::clone(&listening.dialect), conversation);
+        connection.watched = EventFlags::IN;
+        if let Err(error) = self.inbox.poller.watch(&connection, key, connection.watched) {
             self.shared.open.fetch_sub(1, Ordering::Relaxed);
             return self.complain(|| tracing::error!(%error, "cannot watch a client; its connection is closed"));
         }
         self.connections.insert(key, connection);
-        // The greeting is sent. The request is often there already.
-        self.serve(key, |connection, asker, buffer, actions| connection.receive(buffer, asker, actions));
+        // Most clients send nothing before they have the greeting.
+        self.serve(key, |connection, asker, _, actions| connection.go_on(asker, actions));
     }
 
     fn serve_ready(&mut self, key: u64, events: EventFlags) {
