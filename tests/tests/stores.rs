@@ -40,3 +40,5 @@ mod rights;
 mod tables;
 #[path = "stores/tls.rs"]
 mod tls;
+#[path = "stores/together.rs"]
+mod together;

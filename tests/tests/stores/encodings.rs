@@ -15,7 +15,7 @@ fn postgres(encoding: &str) -> Database {
 }
 
 /// Returns tables in another character set, as from a dump whose text was changed.
-fn mysql(kind: Kind, set: &str) -> Database {
+pub fn mysql(kind: Kind, set: &str) -> Database {
     let database = Database::empty(kind);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../schema/mysql.sql");
     database.sql(&fs::read_to_string(path).expect("the tables").replace("utf8mb4", set));

@@ -11,7 +11,7 @@ mod sessions;
 
 use crate::database::{Database, login, password};
 use mailauth_core::DomainName;
-use mailauth_core::schema::{Field, ForeignModel, QuotaText};
+use mailauth_core::schema::{Field, ForeignModel, NamedSql, Parameter, QuotaText};
 use mailauth_core::store::{
     AccountStore, Administration, DomainKind, DomainStanding, MailStore, Role, StoreError, open_pooled,
 };
@@ -28,6 +28,7 @@ on_each_database_and_mysql!(
     a_password_is_not_changed_if_another_one_is_stored,
     a_password_that_would_not_be_read_is_not_written,
     the_key_of_a_password_has_to_be_unique,
+    look_ups_at_once_find_the_same_as_alone,
 );
 
 fn name(text: &str) -> DomainName {
@@ -203,4 +204,18 @@ fn the_role_of_a_host_is_not_that_of_its_read_only_session() {
             assert_eq!(role(), Role::Replica);
         }
     }
+}
+
+fn look_ups_at_once_find_the_same_as_alone(kind: Kind) {
+    let program = Program::new(kind);
+    program.sql("ALTER TABLE \"user\" ADD COLUMN email VARCHAR(200)");
+    for local in ["anna", "bert", "dora"] {
+        program.sql(&format!("UPDATE \"user\" SET email = '{local}@kontor.example' WHERE local = '{local}'"));
+    }
+    let mut model = program.model();
+    model.accounts.find = NamedSql { sql: "u.email = ?".to_owned(), parameters: vec![Parameter::Login] };
+    let pooled = open_pooled(&program.config(model.clone())).unwrap();
+    let names = ["anna", "bert", "dora", "carl", "nobody", "\u{e4}nna", "a'b", "\u{e01}"];
+    let logins: Vec<_> = names.iter().map(|name| login(&format!("{name}@kontor.example"))).collect();
+    crate::together::answers_are_the_same_at_once(&program.open(model), &pooled, &logins);
 }

@@ -2,6 +2,8 @@
 
 /// The SQL of one database, where it differs from the others.
 pub(crate) struct Dialect {
+    /// True if each statement is sent to a server.
+    pub(crate) is_remote: bool,
     /// True if placeholders are `$1`, `$2`... instead of `?`.
     pub(crate) numbered: bool,
     /// Statement that begins a transaction that will write.

@@ -38,6 +38,7 @@ struct FakeConnection {
 }
 
 static DIALECT: Dialect = Dialect {
+    is_remote: false,
     numbered: false,
     begin: "BEGIN",
     now: "",

@@ -132,6 +132,11 @@ impl Hosts {
         self.hosts.len() > 1
     }
 
+    /// Returns true if these are the hosts of a command.
+    pub(in crate::store) fn is_command(&self) -> bool {
+        self.is_command
+    }
+
     /// Returns the last known state of each host, without asking it.
     pub(in crate::store) fn state(&self) -> Vec<HostState> {
         self.hosts.iter().map(|host| host.state()).collect()

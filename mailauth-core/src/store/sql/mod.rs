@@ -3,7 +3,9 @@
 mod administer;
 mod alias_domains;
 mod aliases;
+mod batches;
 pub(super) mod columns;
+mod finding;
 mod foreign;
 mod import;
 mod mailbox_use;
@@ -22,14 +24,15 @@ pub use respell::Respelt;
 pub use statements::{ParameterKind, StatementText};
 
 use super::driver::{Cell, Connection, Dialect, DriverError, Param, Refusal, Statement};
-use super::hosts::recent_changes::{Change, RecentChanges};
+use super::hosts::recent_changes::RecentChanges;
 use super::hosts::{Hosts, ReadPreference, no_schema};
 use super::{AccountStore, Changed, Cursor, DomainKind, HostState, Lookup, Page, Role, StoreError, StoreState};
 use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
-use crate::mailbox::Unusable;
 use crate::schema::{Field, TableModel};
+use batches::Batches;
 use columns::number;
+use finding::FoundAccount;
 use foreign::Foreign;
 use reading::Reading;
 use statements::Statements;
@@ -50,13 +53,17 @@ pub struct SqlStore {
     pub(super) recent: Arc<RecentChanges>,
     /// Number of writing statements that were sent for changes.
     pub(super) writes: AtomicU64,
+    /// Look-ups that wait for one another; `None` if each is sent at once.
+    batches: Option<Batches<FoundAccount>>,
 }
 
 impl SqlStore {
     pub(super) fn new(hosts: Hosts, model: TableModel) -> Self {
         let statements = Statements::new(&model, hosts.driver().dialect());
         let hosts = hosts.delivering([&model.uses.table, &model.sums.table]);
+        let batches = finding::batches_of(&hosts);
         SqlStore {
+            batches,
             hosts,
             statements,
             model,
@@ -115,78 +122,10 @@ impl SqlStore {
         SqlStore { recent, ..self }
     }
 
-    /// Returns the row, and what its host is. An account that was changed recently is read only from a host that has
-    /// that change.
-    fn find_by(&self, login: &Login, preference: ReadPreference) -> Result<(Option<AccountRow>, Role), StoreError> {
-        let change = self.recent_change(login);
-        let preference = if change.is_some() { ReadPreference::Primary } else { self.preference(preference) };
-        let (found, role) = self.hosts.read_from(preference, |connection| {
-            if change.is_some() {
-                connection.catch_up()?;
-            }
-            self.query_account(connection, login)
-        })?;
-        let found = found.transpose()?;
-        let lacks = match &change {
-            Some(change) => !change.is_in(found.as_ref()),
-            None => found.is_none() && self.recent.are_additions(),
-        };
-        if lacks && self.hosts.has_several() && role != Role::Primary {
-            let reason = "was changed recently, and only a replica, which may lack the change, can be asked";
-            return Err(self.hosts.store_error(DriverError::Lost(format!("{login} {reason}"))));
-        }
-        Ok((found, role))
-    }
-
     /// Returns the host to prefer for a read for which `preference` is enough once the changes of the last minute are
     /// known.
     pub(super) fn preference(&self, preference: ReadPreference) -> ReadPreference {
         if self.recent.are_incomplete() { ReadPreference::Primary } else { preference }
-    }
-
-    /// Looks the row up. What a replica says is not final, because it may lack the last change. The same holds for a
-    /// host that is not known to be the primary.
-    fn look_up_by(&self, login: &Login, preference: ReadPreference) -> Result<Lookup, StoreError> {
-        let (row, role) = match self.find_by(login, preference) {
-            // If this was a replica, the row may have been corrected since.
-            Err(StoreError::Unusable(_)) if self.hosts.has_several() && preference != ReadPreference::Primary => {
-                self.find_by(login, ReadPreference::Primary)?
-            }
-            found => found?,
-        };
-        Ok(Lookup::new(row).behind(self.hosts.has_several() && role != Role::Primary))
-    }
-
-    /// Returns the recent change of an account that a replica, if there are any, may lack.
-    fn recent_change(&self, login: &Login) -> Option<Change> {
-        if self.hosts.has_several() { self.recent.of_account(login) } else { None }
-    }
-
-    fn query_account(
-        &self,
-        connection: &mut dyn Connection,
-        login: &Login,
-    ) -> Result<Option<Result<AccountRow, Unusable>>, DriverError> {
-        if let Some(foreign) = &self.foreign {
-            return foreign.find(connection, login);
-        }
-        let asked = login.as_str().as_bytes();
-        self.ensure_schema(connection)?;
-        let mut found: Option<Result<AccountRow, Unusable>> = None;
-        connection.query(&self.statements.find, &[Param::Text(asked)], &mut |row| {
-            // A collation may consider other logins equal: by case, accents, or trailing spaces.
-            if rows::is_account(row, login) {
-                found = Some(match found.take() {
-                    None => rows::account(row),
-                    Some(_) => Err(Unusable {
-                        login: login.to_string(),
-                        column: Field::Login.name(),
-                        problem: "is in two rows; make it the primary key".into(),
-                    }),
-                });
-            }
-        })?;
-        Ok(found)
     }
 
     /// Reads from a host that has every change, or fails.

@@ -2,6 +2,7 @@
 
 use super::SqlStore;
 use super::columns::{AliasColumn, AliasDomainColumn, DomainColumn, QuotaColumn, StandingColumn, SumColumn, UseColumn};
+use super::finding::FindSeveral;
 use crate::schema::{Field, TableModel};
 use crate::store::driver::{Dialect, Statement};
 
@@ -32,6 +33,8 @@ macro_rules! statements {
         /// The statements that are kept prepared, and the parts from which others are built.
         pub(in crate::store) struct Statements {
             $($(#[$doc])* pub $name: Statement,)*
+            /// Return the fields of [`Field::READ`] and the domain of several logins.
+            pub find_several: FindSeveral,
             /// Parts of a statement that adds any number of accounts: its beginning, the text for each account, its
             /// end.
             pub add_some: [String; 3],
@@ -48,7 +51,7 @@ macro_rules! statements {
         impl Statements {
             /// Returns the number of kept statements, which is the first free slot.
             pub(in crate::store) fn count(&self) -> usize {
-                [$(stringify!($name)),*].len()
+                [$(stringify!($name)),*].len() + FindSeveral::COUNTS.len()
             }
 
             /// Returns the name, the text and the kinds of parameters of every kept statement.
@@ -224,6 +227,7 @@ impl SqlStore {
             kept.map(|(name, sql, parameters)| StatementText { name, sql: sql.to_owned(), parameters }).collect();
         let Statements { set_account, of_account, .. } = &self.statements;
         let changed = self.model.accounts.column(Field::Enabled).write.as_deref().unwrap_or_default();
+        all.extend(several(&self.statements.find_several));
         all.push(StatementText {
             name: "find_some",
             sql: self.sized(&self.statements.find_some, 3).sql,
@@ -241,6 +245,12 @@ impl SqlStore {
         });
         all
     }
+}
+
+/// Returns the text of the largest statement that finds several accounts.
+pub(super) fn several(find_several: &FindSeveral) -> Option<StatementText> {
+    let (sql, count) = find_several.largest()?;
+    Some(StatementText { name: "find_several", sql: sql.to_owned(), parameters: vec![ParameterKind::Login; count] })
 }
 
 impl Statements {
@@ -502,6 +512,9 @@ impl Statements {
                 "UPDATE {} SET {} = ?, {} = ?, {} = ? WHERE {} = ?",
                 sums.table, sums.bytes, sums.messages, sums.mailboxes, sums.domain
             )),
+            find_several: FindSeveral::new(dialect, &mut slots, |list| {
+                format!("SELECT {row} FROM {from} WHERE {login} IN ({list})")
+            }),
             set_account: format!("UPDATE {table} SET {} = {now}", write(Field::Updated)),
             of_account,
         }
@@ -515,6 +528,7 @@ mod tests {
     #[test]
     fn parameters_are_written_as_the_database_has_them() {
         let dialect = |numbered| Dialect {
+            is_remote: false,
             numbered,
             begin: "BEGIN",
             now: "NOW",

@@ -28,6 +28,7 @@ use std::time::Instant;
 use stream::TimedSocket;
 
 pub(in crate::store) static DIALECT: Dialect = Dialect {
+    is_remote: true,
     numbered: false,
     begin: "START TRANSACTION",
     now: "UTC_TIMESTAMP()",

@@ -36,6 +36,7 @@ use tokio_postgres::{Client, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 pub(in crate::store) static DIALECT: Dialect = Dialect {
+    is_remote: true,
     numbered: true,
     // Each statement sees what was committed before it, whatever the default isolation level of the server or the user.
     begin: "BEGIN ISOLATION LEVEL READ COMMITTED",

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(crate) static DIALECT: Dialect = Dialect {
+    is_remote: false,
     numbered: false,
     begin: "BEGIN IMMEDIATE",
     now: "CURRENT_TIMESTAMP",

@@ -25,12 +25,12 @@ mod tests;
 pub use plans::{StatementPlan, TablePlan};
 
 use super::SqlStore;
+use super::finding::{Found, FoundAccounts};
 use super::reading::Reading;
 use crate::DomainName;
-use crate::account::{AccountRow, Login};
-use crate::mailbox::Unusable;
-use crate::schema::{Field, ForeignModel, TableModel};
-use crate::store::driver::{Connection, DriverError, Row};
+use crate::account::Login;
+use crate::schema::{ForeignModel, TableModel};
+use crate::store::driver::{Connection, DriverError, Param, Row, Statement};
 use crate::store::hosts::Hosts;
 use crate::store::{DomainStanding, StoreError};
 use errors::explained;
@@ -74,32 +74,52 @@ impl Foreign {
     }
 
     /// Finds an account.
-    pub fn find(
-        &self,
-        connection: &mut dyn Connection,
-        login: &Login,
-    ) -> Result<Option<Result<AccountRow, Unusable>>, DriverError> {
-        let (mut found, mut read): (Option<Result<AccountRow, Unusable>>, usize) = (None, 0);
-        let name = Name::of_address(login.as_str());
-        self.ask(connection, ACCOUNTS, &self.statements.find, name, &mut |row| {
-            read += 1;
-            // A collation may consider other logins equal: by case, accents, or trailing spaces.
-            if super::rows::is_account(row, login) {
-                found = Some(match found.take() {
-                    None => rows::account(row, &self.model),
-                    Some(_) => Err(Unusable {
-                        login: login.to_string(),
-                        column: Field::Login.name(),
-                        problem: format!("is in two rows; remove one {}", self.model.place()).into(),
-                    }),
-                });
-            }
-        })?;
+    pub fn find(&self, connection: &mut dyn Connection, login: &Login) -> Result<Found, DriverError> {
+        let cure = self.cure();
+        let mut found = FoundAccounts::new(std::slice::from_ref(&login), &cure);
+        let values = self.statements.find.values(Name::of_address(login.as_str()));
+        let read = self.read_accounts(connection, &self.statements.find.statement, &values, &mut found)?;
         if read >= MOST_FOUND {
             let reason = format!("[schema.accounts] find finds {MOST_FOUND} rows or more for one login; correct it");
             return Err(DriverError::Schema(reason));
         }
-        Ok(found)
+        Ok(found.into_first())
+    }
+
+    /// Finds several accounts with one statement. Returns `None` if there is no such statement, or if it found so many
+    /// rows that one of the accounts may be missing.
+    pub fn find_several(
+        &self,
+        connection: &mut dyn Connection,
+        logins: &[&Login],
+    ) -> Result<Option<Vec<Found>>, DriverError> {
+        let Some((statement, values)) = self.statements.find_several.of(logins) else { return Ok(None) };
+        let cure = self.cure();
+        let mut found = FoundAccounts::new(logins, &cure);
+        let read = self.read_accounts(connection, statement, &values, &mut found)?;
+        Ok((read < MOST_FOUND).then(|| found.into_all()))
+    }
+
+    /// Runs a statement that finds accounts. Returns the number of rows that were read.
+    fn read_accounts(
+        &self,
+        connection: &mut dyn Connection,
+        statement: &Statement,
+        values: &[Param<'_>],
+        found: &mut FoundAccounts<'_>,
+    ) -> Result<usize, DriverError> {
+        let mut read = 0;
+        let asked = connection.query(statement, values, &mut |row| {
+            read += 1;
+            found.add(row, |row| rows::account(row, &self.model));
+        });
+        asked.map_err(|error| self.explain(error, ACCOUNTS))?;
+        Ok(read)
+    }
+
+    /// Returns what to do about a login that is in two rows.
+    fn cure(&self) -> String {
+        format!("remove one {}", self.model.place())
     }
 
     /// Returns the targets of an alias.

@@ -5,6 +5,8 @@ use super::{ACCOUNTS, ALIAS_DOMAINS, ALIASES, DOMAINS};
 use crate::account::Login;
 use crate::schema::{Field, ForeignModel, NamedSql, Parameter};
 use crate::store::driver::{Dialect, Param, Statement};
+use crate::store::sql::finding::FindSeveral;
+use crate::store::sql::statements::several;
 use crate::store::sql::{ParameterKind, StatementText};
 
 /// Number of rows that are read for one login. A collation may find several, of which one is meant.
@@ -22,6 +24,8 @@ pub(in crate::store) struct ForeignStatements {
     pub columns: String,
     /// Finds one account.
     pub find: Question,
+    /// Find several accounts; there are none unless [`ForeignStatements::find`] compares a column with the login.
+    pub find_several: FindSeveral,
     /// Returns name and enabled of a domain; `None` if the tables hold none.
     pub domain: Option<Question>,
     /// Returns address and targets of an alias; `None` if the tables hold none.
@@ -100,12 +104,8 @@ impl Question {
 impl ForeignStatements {
     /// Builds the statements. Their slots begin at `first_slot`.
     pub fn new(model: &ForeignModel, dialect: &Dialect, first_slot: usize) -> Self {
-        let mut free_slot = first_slot;
-        let mut kept = |sql: &str| {
-            let statement = Statement { slot: Some(free_slot), sql: dialect.placeholders(sql) };
-            free_slot += 1;
-            statement
-        };
+        let mut slots = first_slot..;
+        let mut kept = |sql: &str| Statement { slot: slots.next(), sql: dialect.placeholders(sql) };
         let password = PasswordStatements::new(model, dialect, &mut kept);
         let mut question = |sql: &str, named: &NamedSql| Question::new(kept(sql), &named.parameters);
         let mut given = |named: &NamedSql| question(&named.sql, named);
@@ -120,7 +120,23 @@ impl ForeignStatements {
         let sql = format!("SELECT {columns} FROM {from} WHERE ({}){and} LIMIT {MOST_FOUND}", find.sql);
         let find = question(&sql, find);
         let count = kept(&format!("SELECT COUNT(*) FROM {from}{}", filter(" WHERE")));
-        ForeignStatements { columns, find, domain, alias, alias_domain, count, password, free_slot }
+        let find_several = match login_column(&accounts.find) {
+            None => FindSeveral::default(),
+            Some(column) => FindSeveral::new(dialect, &mut slots, |list| {
+                format!("SELECT {columns} FROM {from} WHERE ({column} IN ({list})){and} LIMIT {MOST_FOUND}")
+            }),
+        };
+        ForeignStatements {
+            columns,
+            find,
+            find_several,
+            domain,
+            alias,
+            alias_domain,
+            count,
+            password,
+            free_slot: slots.start,
+        }
     }
 
     /// Returns each statement about one name, with its name and the section of the configuration that it is from.
@@ -137,8 +153,15 @@ impl ForeignStatements {
 
     /// Returns the text of each statement.
     pub fn texts(&self) -> Vec<StatementText> {
-        self.questions().map(|(name, _, question)| question.text(name)).collect()
+        self.questions().map(|(name, _, question)| question.text(name)).chain(several(&self.find_several)).collect()
     }
+}
+
+/// Returns the column that a condition compares with the login, if it does nothing else.
+fn login_column(find: &NamedSql) -> Option<&str> {
+    let column = find.sql.strip_suffix("= ?")?.trim();
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '"' | '`');
+    (find.parameters == [Parameter::Login] && !column.is_empty() && column.chars().all(is_name)).then_some(column)
 }
 
 /// Returns the list of an account's columns.
