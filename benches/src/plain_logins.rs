@@ -82,7 +82,7 @@ impl Connection {
     fn ask(&mut self, logins: &Logins, user: usize) {
         self.last_id += 1;
         let id = self.last_id;
-        write!(self.output, "AUTH\t{id}\t{}\n", logins.0[user].request).expect("memory");
+        writeln!(self.output, "AUTH\t{id}\t{}", logins.0[user].request).expect("memory");
         self.in_flight.push(InFlight { id, user, since: Instant::now() });
     }
 

@@ -211,9 +211,9 @@ pub(super) fn segments(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|name| !matches!(*name, "" | "."))
 }
 
-/// Returns true if `path` continues `root`, which may end with `/`, byte for byte with a further name. This is true for nearly every home, and
-/// takes a fraction of the time of a comparison name by name, which is part of every login. False decides nothing:
-/// either path may contain `//` or `.`.
+/// Returns true if `path` continues `root`, which may end with `/`, byte for byte with a further name. This is true for
+/// nearly every home, and takes a fraction of the time of a comparison name by name, which is part of every login. False
+/// decides nothing: either path may contain `//` or `.`.
 fn is_plainly_below(path: &str, root: &str) -> bool {
     let rest = path.strip_prefix(root.strip_suffix('/').unwrap_or(root)).map(str::as_bytes);
     matches!(rest, Some([b'/', first, ..]) if !matches!(first, b'/' | b'.'))
