@@ -41,7 +41,7 @@ fn a_node_desynchronised_for_a_backup_counts_as_behind() {
         assert_eq!(near.row.as_ref().map(|row| row.password.clone()), password("{PLAIN}old"));
         assert!(near.may_be_old());
         let newest = store.look_up_newest(&anna).unwrap();
-        assert_eq!(newest.row.map(|row| row.password), password("{PLAIN}new"));
+        assert_eq!(newest.row.map(|row| row.password.clone()), password("{PLAIN}new"));
         // Changes go to another node.
         let (old, changed) = (password("{PLAIN}new").unwrap(), password("{PLAIN}third").unwrap());
         assert!(store.set_password(&anna, &old, &changed).unwrap());
