@@ -87,7 +87,7 @@ mod tests {
     fn an_unknown_value_is_refused_with_the_names() {
         assert_eq!(named("queue=40"), Ok((Metric::Queue, Range::up_to(40.0))));
         let refused = named("load=40").unwrap_err();
-        assert!(refused.ends_with("time, latency, snapshot_age, queue, connections"), "{refused}");
+        assert!(refused.ends_with("time, latency, snapshot_age, queue, connections, kept"), "{refused}");
         assert!(named("queue").is_err() && named("queue=many").is_err());
     }
 }
