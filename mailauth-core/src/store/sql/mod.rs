@@ -26,7 +26,7 @@ pub use statements::{ParameterKind, StatementText};
 use super::driver::{Cell, Connection, Dialect, DriverError, Param, Refusal, Statement};
 use super::hosts::recent_changes::RecentChanges;
 use super::hosts::{Hosts, ReadPreference, no_schema};
-use super::{AccountStore, Changed, Cursor, DomainKind, HostState, Lookup, Page, Role, StoreError, StoreState};
+use super::{AccountStore, Changed, Cursor, DomainKind, HostState, Lookup, Page, StoreError, StoreState};
 use crate::DomainName;
 use crate::account::{AccountRow, Login, Password};
 use crate::schema::{Field, TableModel};
@@ -135,7 +135,7 @@ impl SqlStore {
         work: impl FnMut(&mut dyn Connection) -> Result<T, DriverError>,
     ) -> Result<T, StoreError> {
         match self.hosts.read_from(ReadPreference::Primary, work)? {
-            (_, role) if self.hosts.has_several() && role != Role::Primary => {
+            (_, role) if self.hosts.has_several() && role != super::Role::Primary => {
                 let reason = "only a replica, which may lack the last changes, can be asked";
                 Err(self.hosts.store_error(DriverError::Lost(reason.to_owned())))
             }
