@@ -12,7 +12,7 @@ use mailauth_core::quota::Limits;
 use mailauth_core::scram::ScramParameters;
 use mailauth_dovecot::answerer::{Ask, Told};
 use mailauth_dovecot::conversation::{Action, Conversation};
-use mailauth_dovecot::{FinishedLogins, LoginConversation, LookupConversation, Settings, mechanism};
+use mailauth_dovecot::{FinishedLogins, LoginConversation, LookupConversation, Scope, Settings, mechanism};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -38,11 +38,12 @@ fuzz_target!(|input: (u8, u8, u16, &[u8])| {
     let mut settings = Settings::new(mechanism::MECHANISMS.iter().collect()).expect("random numbers");
     settings.max_in_flight = MAX_IN_FLIGHT;
     let (settings, finished) = (Arc::new(settings), Arc::new(FinishedLogins::default()));
+    let scope = if dialect < 128 { Scope::All } else { Scope::OfUser(5000) };
     let conversation: Box<dyn Conversation> = match dialect % 4 {
         0 => Box::new(LoginConversation::for_clients(settings).expect("random numbers")),
         1 => Box::new(LoginConversation::for_login_processes(settings, finished).expect("random numbers")),
-        2 => Box::new(LookupConversation::userdb(settings)),
-        _ => Box::new(LookupConversation::master(settings, finished)),
+        2 => Box::new(LookupConversation::userdb(settings, scope)),
+        _ => Box::new(LookupConversation::master(settings, scope, finished)),
     };
     let outcome = [Outcome::Yes, Outcome::No, Outcome::NotNow, Outcome::Nothing][usize::from(outcome % 4)];
     let (first, second) = input.split_at(usize::from(cut).min(input.len()));

@@ -134,7 +134,7 @@ impl KeptSockets {
             let Some((_, dialect)) = dialects.iter().find(|(protocol, _)| *protocol == listener.protocol) else {
                 continue;
             };
-            let id = server.listen(listener.descriptor()?, dialect)?;
+            let id = server.listen(listener.descriptor()?, dialect, listener.scope_of())?;
             self.open.push((listener, id));
         }
         Ok(())
@@ -163,29 +163,31 @@ fn dialects(state: &Arc<State>) -> Vec<(Protocol, Arc<Dialect>)> {
     vec![
         (
             Protocol::Client,
-            Dialect::new("dovecot-client", move || Ok(Box::new(LoginConversation::for_clients(rules(&client))?))),
+            Dialect::new("dovecot-client", move |_| Ok(Box::new(LoginConversation::for_clients(rules(&client))?))),
         ),
         (
             Protocol::Login,
-            Dialect::new("dovecot-login", move || {
+            Dialect::new("dovecot-login", move |_| {
                 let finished = Arc::clone(&login.finished);
                 Ok(Box::new(LoginConversation::for_login_processes(rules(&login), finished)?))
             }),
         ),
         (
             Protocol::Userdb,
-            Dialect::new("dovecot-userdb", move || Ok(Box::new(LookupConversation::userdb(rules(&userdb))))),
+            Dialect::new("dovecot-userdb", move |scope| {
+                Ok(Box::new(LookupConversation::userdb(rules(&userdb), scope)))
+            }),
         ),
         (
             Protocol::Master,
-            Dialect::new("dovecot-master", move || {
-                Ok(Box::new(LookupConversation::master(rules(&master), Arc::clone(&master.finished))))
+            Dialect::new("dovecot-master", move |scope| {
+                Ok(Box::new(LookupConversation::master(rules(&master), scope, Arc::clone(&master.finished))))
             }),
         ),
         (
             Protocol::Socketmap,
-            Dialect::new("postfix-socketmap", || Ok(Box::new(SocketmapConversation::new(ANSWERED_WITHIN)))),
+            Dialect::new("postfix-socketmap", |_| Ok(Box::new(SocketmapConversation::new(ANSWERED_WITHIN)))),
         ),
-        (Protocol::Policy, Dialect::new("postfix-policy", || Ok(Box::new(PolicyConversation::new(ANSWERED_WITHIN))))),
+        (Protocol::Policy, Dialect::new("postfix-policy", |_| Ok(Box::new(PolicyConversation::new(ANSWERED_WITHIN))))),
     ]
 }

@@ -12,6 +12,7 @@ mod lookup;
 pub mod mechanism;
 pub mod postfix;
 pub mod protocol;
+mod scope;
 pub mod server;
 mod settings;
 #[cfg(test)]
@@ -20,4 +21,5 @@ mod testing;
 pub use finished_logins::FinishedLogins;
 pub use login::LoginConversation;
 pub use lookup::LookupConversation;
+pub use scope::{Scope, ScopeOf};
 pub use settings::{NoRandomNumbers, Settings};

@@ -13,6 +13,7 @@ use crate::protocol::lines::{LineBuffer, TooLong};
 use crate::protocol::lookup_request::{FinishedRequest, LookupLine, User};
 use crate::protocol::reply::{self, Line};
 use crate::protocol::{Malformed, handshake};
+use crate::scope::Scope;
 use crate::settings::Settings;
 use mailauth_core::Service;
 use mailauth_core::account::Account;
@@ -30,9 +31,14 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// Reason that is sent if the answer cannot be known.
 const NOT_NOW: &str = "Temporary failure, try again later";
 
+/// Reason that is sent to a client that may look up only the accounts with its own uid.
+const OUT_OF_SCOPE: &str = "Only accounts with your own uid may be looked up at this socket";
+
 /// A connection on which accounts are looked up.
 pub struct LookupConversation {
     settings: Arc<Settings>,
+    /// The accounts that the client may look up.
+    scope: Scope,
     /// The registry of successes on login connections, if this is a connection of the master's socket.
     finished: Option<Arc<FinishedLogins>>,
     /// Second number of the client's version, once that is known.
@@ -51,19 +57,22 @@ enum Asked {
 }
 
 impl LookupConversation {
-    /// Returns the conversation with a client that looks accounts up.
-    pub fn userdb(settings: Arc<Settings>) -> Self {
-        Self::new(settings, None)
+    /// Returns the conversation with a client that looks up accounts of `scope`.
+    pub fn userdb(settings: Arc<Settings>, scope: Scope) -> Self {
+        Self::new(settings, scope, None)
     }
 
     /// Returns the conversation with a client that may also ask for the successes in `finished`.
-    pub fn master(settings: Arc<Settings>, finished: Arc<FinishedLogins>) -> Self {
-        Self::new(settings, Some(finished))
+    ///
+    /// `scope` does not restrict those: a client that knows the cookie of a login connection may know its account.
+    pub fn master(settings: Arc<Settings>, scope: Scope, finished: Arc<FinishedLogins>) -> Self {
+        Self::new(settings, scope, Some(finished))
     }
 
-    fn new(settings: Arc<Settings>, finished: Option<Arc<FinishedLogins>>) -> Self {
+    fn new(settings: Arc<Settings>, scope: Scope, finished: Option<Arc<FinishedLogins>>) -> Self {
         LookupConversation {
             settings,
+            scope,
             finished,
             minor: None,
             ended: false,
@@ -107,11 +116,19 @@ impl LookupConversation {
             (LookupLine::Pass(id), _) => {
                 actions.push(Action::Send(reply::look_up_failed(id, "Passwords are not looked up here")));
             }
+            (LookupLine::List(id, _), _) if self.scope != Scope::All => {
+                let mut lines = Line::default();
+                reply::list_ended(&mut lines, id, false);
+                actions.push(Action::Send(lines));
+            }
             (LookupLine::List(id, mask), _) => {
                 self.ask(Asked::List { id, mask: mask.as_deref().map(Mask::new) }, Ask::List(None), actions);
             }
             (LookupLine::Request(id, request), Some(finished)) => {
                 actions.push(Action::Send(finished_login(finished, id, &request)));
+            }
+            (LookupLine::CacheFlush(id, _), Some(_)) if self.scope != Scope::All => {
+                actions.push(Action::Send(reply::look_up_failed(id, OUT_OF_SCOPE)));
             }
             (LookupLine::CacheFlush(id, logins), Some(_)) => self.begin_flush(id, &logins, actions),
             _ => return Err(Malformed("the client sent a request that is only for the master's socket")),
@@ -204,8 +221,11 @@ impl LookupConversation {
 type Page = Answer<(Vec<Account>, Option<Cursor>)>;
 
 /// Returns the reply to USER.
-fn user(id: u32, is_2_4: bool, is_for_mail: bool, told: Option<Told>) -> Line {
+fn user(id: u32, is_2_4: bool, is_for_mail: bool, scope: Scope, told: Option<Told>) -> Line {
     let no = match told {
+        Some(Told::Account { answer: Ok(account), .. }) if !scope.covers(account.uid) => {
+            return reply::look_up_failed(id, OUT_OF_SCOPE);
+        }
         Some(Told::Account { answer: Ok(account), .. }) => return reply::user(id, &account, is_2_4, &[]),
         Some(Told::Account { answer: Err(Refusal::No(no)), .. }) => no,
         _ => return reply::look_up_failed(id, NOT_NOW),
@@ -244,7 +264,7 @@ impl Conversation for LookupConversation {
         match (self.asked.remove(&number), told) {
             (None, _) => return,
             (Some(Asked::User { id, is_2_4, is_for_mail }), told) => {
-                actions.push(Action::Send(user(id, is_2_4, is_for_mail, told)));
+                actions.push(Action::Send(user(id, is_2_4, is_for_mail, self.scope, told)));
             }
             (Some(Asked::List { id, mask }), Some(Told::Page(page))) => self.list(id, mask, Some(page), actions),
             (Some(Asked::List { id, mask }), _) => self.list(id, mask, None, actions),

@@ -13,19 +13,20 @@ mod inbox;
 
 use crate::answerer::Answerer;
 use crate::conversation::Conversation;
+use crate::scope::{Scope, ScopeOf};
 use crate::settings::NoRandomNumbers;
 use event_loop::EventLoop;
 use inbox::{Inbox, Message};
 use rustix::io::ioctl_fionbio;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::Instant;
 
-/// Begins a conversation with a client that has connected.
-pub type Open = dyn Fn() -> Result<Box<dyn Conversation>, NoRandomNumbers> + Send + Sync;
+/// Begins a conversation with a client that has connected, and that may look up these accounts.
+pub type Open = dyn Fn(Scope) -> Result<Box<dyn Conversation>, NoRandomNumbers> + Send + Sync;
 
 /// A kind of conversation, and how often it takes place.
 pub struct Dialect {
@@ -60,7 +61,7 @@ impl Dialect {
     /// Returns a dialect whose conversations are begun by `begin`.
     pub fn new(
         name: &'static str,
-        begin: impl Fn() -> Result<Box<dyn Conversation>, NoRandomNumbers> + Send + Sync + 'static,
+        begin: impl Fn(Scope) -> Result<Box<dyn Conversation>, NoRandomNumbers> + Send + Sync + 'static,
     ) -> Arc<Self> {
         Arc::new(Dialect { name, begin: Box::new(begin), counts: Counts::default() })
     }
@@ -77,6 +78,7 @@ impl Dialect {
 struct Listening {
     socket: OwnedFd,
     dialect: Arc<Dialect>,
+    scope_of: Box<ScopeOf>,
 }
 
 /// State that all threads share.
@@ -115,14 +117,20 @@ impl Server {
         Ok(server)
     }
 
-    /// Accepts connections on `socket`, which listens, and speaks `dialect` on them.
+    /// Accepts connections on `socket`, which listens, and speaks `dialect` on them. `scope_of` is asked once for each
+    /// connection; if it fails, the connection is closed.
     ///
     /// # Errors
     /// Fails if the socket cannot be used without waiting.
-    pub fn listen(&mut self, socket: OwnedFd, dialect: &Arc<Dialect>) -> io::Result<ListenerId> {
+    pub fn listen(
+        &mut self,
+        socket: OwnedFd,
+        dialect: &Arc<Dialect>,
+        scope_of: impl Fn(BorrowedFd<'_>) -> io::Result<Scope> + Send + Sync + 'static,
+    ) -> io::Result<ListenerId> {
         ioctl_fionbio(&socket, true)?;
         self.last += 1;
-        let listening = Arc::new(Listening { socket, dialect: Arc::clone(dialect) });
+        let listening = Arc::new(Listening { socket, dialect: Arc::clone(dialect), scope_of: Box::new(scope_of) });
         for (inbox, _) in &self.threads {
             inbox.put(Message::Listen(self.last, Arc::clone(&listening)));
         }

@@ -1,6 +1,7 @@
 //! The server while its process may open no more descriptors. The limit is one of the whole process, so this test has a
 //! process of its own.
 
+use mailauth_dovecot::Scope;
 use mailauth_dovecot::answerer::{Answerer, Ask, Told, Waiter};
 use mailauth_dovecot::postfix::{ANSWERED_WITHIN, PolicyConversation};
 use mailauth_dovecot::server::{Dialect, Server};
@@ -46,8 +47,8 @@ fn open_connections_are_served_while_no_other_can_be_accepted() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
     let mut server = Server::start(Arc::new(NeverAsked), 1, 100).unwrap();
-    let dialect = Dialect::new("policy", || Ok(Box::new(PolicyConversation::new(ANSWERED_WITHIN))));
-    server.listen(UnixListener::bind(&path).unwrap().into(), &dialect).unwrap();
+    let dialect = Dialect::new("policy", |_| Ok(Box::new(PolicyConversation::new(ANSWERED_WITHIN))));
+    server.listen(UnixListener::bind(&path).unwrap().into(), &dialect, Scope::all).unwrap();
     let open = connect(&path);
     ask(&open);
 

@@ -10,6 +10,8 @@ mod crowd;
 mod outage;
 #[path = "dovecot/restarts.rs"]
 mod restarts;
+#[path = "dovecot/scope.rs"]
+mod scope;
 #[path = "dovecot/site.rs"]
 mod site;
 

@@ -98,9 +98,9 @@ impl Kept<'_> {
             }
             Err(error) => return Err(format!("{shown} cannot be accessed: {error}; run this command as root")),
         };
-        let rights = [self.other_rights(path, &found), self.too_open(path, found.mode())];
+        let rights = self.other_rights(path, &found);
         let key = self.key;
-        let problems = rights.into_iter().flatten().chain(self.closed_folders(path));
+        let problems = rights.into_iter().chain(self.closed_folders(path));
         Ok(problems.map(|text| format!("{key}: {text}")).collect())
     }
 
@@ -120,18 +120,6 @@ impl Kept<'_> {
             (None, None) => return None,
         };
         Some(format!("{shown} {text}; {fix}"))
-    }
-
-    /// Returns the problem that every user may ask about every account there.
-    fn too_open(&self, path: &Path, mode: u32) -> Option<String> {
-        (self.spoken == Spoken::LookUps && mode & 0o002 != 0).then(|| {
-            let shown = path.display();
-            format!(
-                "every user of this host may ask at {shown} about every account (mode {:04o}); set mode = \"0660\", and \
-                 group to that of Dovecot's programs",
-                mode & 0o777
-            )
-        })
     }
 
     /// Returns the folders that keep those away from the socket who are to use it.

@@ -104,7 +104,11 @@ impl Access {
     }
 }
 
-fn peer_groups(socket: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
+/// Returns the supplementary groups of the peer.
+///
+/// # Errors
+/// Fails if the kernel does not report them.
+pub(super) fn peer_groups(socket: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
     let mut groups = vec![0u32; 32];
     loop {
         let mut length = size_of_val(groups.as_slice()) as libc::socklen_t;

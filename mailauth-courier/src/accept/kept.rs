@@ -7,12 +7,14 @@
 
 use super::listener::{BACKLOG, BindError, Listener, SocketKind, SocketSpec};
 use super::passed;
+use super::scope::SocketFile;
 use crate::process::identity::{group_id, user_id};
 use mailauth_core::config::{Config, ListenAddress, ListenSocket};
+use mailauth_dovecot::Scope;
 use rustix::net::listen;
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// What is spoken on a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +67,8 @@ pub(crate) struct KeptListener {
     pub protocol: Protocol,
     pub config: ListenSocket,
     socket: Socket,
+    /// The file, if accounts are looked up there.
+    lookups: Option<SocketFile>,
 }
 
 #[derive(Debug)]
@@ -90,12 +94,12 @@ impl KeptListener {
             listen(&socket, BACKLOG).map_err(io::Error::from).map_err(failed)?;
             Ok(Socket::Given(socket))
         };
+        let owner = config.user.as_deref().map(|name| user_id(protocol.key(), name)).transpose()?;
+        let group = config.group.as_deref().map(|name| group_id(protocol.key(), name)).transpose()?;
         let socket = match (passed.map_err(failed)?, &config.address) {
             (Some(socket), _) => given(socket)?,
             (None, ListenAddress::Tcp(port)) => given(TcpListener::bind(port).map_err(failed)?.into())?,
             (None, ListenAddress::Unix(path)) => {
-                let owner = config.user.as_deref().map(|name| user_id(protocol.key(), name)).transpose()?;
-                let group = config.group.as_deref().map(|name| group_id(protocol.key(), name)).transpose()?;
                 let spec = SocketSpec {
                     path: path.clone(),
                     mode: config.mode,
@@ -107,7 +111,19 @@ impl KeptListener {
                 Socket::Made(Box::new(Listener::bind_at(spec)?))
             }
         };
-        Ok(KeptListener { protocol, config: config.clone(), socket })
+        let lookups = match (protocol, &config.address) {
+            (Protocol::Userdb | Protocol::Master, ListenAddress::Unix(path)) => {
+                Some(SocketFile { path: path.clone(), mode: config.mode, owner, group })
+            }
+            _ => None,
+        };
+        Ok(KeptListener { protocol, config: config.clone(), socket, lookups })
+    }
+
+    /// Returns the function that decides which accounts a client of this socket may look up.
+    pub fn scope_of(&self) -> impl Fn(BorrowedFd<'_>) -> io::Result<Scope> + Send + Sync + 'static {
+        let lookups = self.lookups.clone();
+        move |client| lookups.as_ref().map_or(Ok(Scope::All), |file| file.scope_of(client))
     }
 
     /// Returns true if it listens as `config` says, and `protocol` is spoken on it.

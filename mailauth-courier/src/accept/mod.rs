@@ -9,4 +9,5 @@ pub(crate) mod kept;
 pub(crate) mod listener;
 pub(crate) mod load;
 pub(crate) mod passed;
+mod scope;
 pub(crate) mod slots;

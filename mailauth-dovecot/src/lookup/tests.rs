@@ -28,13 +28,13 @@ impl Peer {
     }
 
     fn userdb() -> Self {
-        let mut peer = Self::new(LookupConversation::userdb(settings()));
+        let mut peer = Self::new(LookupConversation::userdb(settings(), Scope::All));
         peer.send("VERSION\t1\t1\n");
         peer
     }
 
     fn master() -> Self {
-        let mut peer = Self::new(LookupConversation::master(settings(), Arc::default()));
+        let mut peer = Self::new(LookupConversation::master(settings(), Scope::All, Arc::default()));
         peer.send("VERSION\t1\t1\n");
         peer
     }
@@ -97,7 +97,7 @@ fn an_account_is_found_in_the_words_of_the_version_that_asks() {
         (3, "service", USER_2_4),
         (4, "protocol", USER_2_4),
     ] {
-        let mut peer = Peer::new(LookupConversation::userdb(settings()));
+        let mut peer = Peer::new(LookupConversation::userdb(settings(), Scope::All));
         peer.send(&format!("VERSION\t1\t{minor}\nUSER\t1\tAnna@example.org\t{service}=lmtp\trip=192.0.2.1\n"));
         let Ask::Account(request) = &peer.asked[0] else { panic!("{:?}", peer.asked) };
         assert_eq!((&request.service, request.login.as_slice()), (&Service::Delivery, b"Anna@example.org".as_slice()));
@@ -177,7 +177,7 @@ fn a_mail_process_fetches_the_account_of_a_login_once() {
     let mut actions = Vec::new();
     let auth = "VERSION\t1\t2\nCPID\t4712\nAUTH\t1\tLOGIN\tservice=imap\n";
     login.receive(auth.as_bytes(), &mut actions);
-    let mut mail = Peer::new(LookupConversation::master(settings, finished));
+    let mut mail = Peer::new(LookupConversation::master(settings, Scope::All, finished));
     mail.send("VERSION\t1\t1\n");
     let mut ask =
         |pid: u32, id: u32, cookie: &str| mail.send(&format!("REQUEST\t9\t{pid}\t{id}\t{cookie}\tsession_pid=1\n"));
@@ -192,6 +192,26 @@ fn a_mail_process_fetches_the_account_of_a_login_once() {
     let user = USER_2_3.replacen('1', "9", 1).replace('\n', "\tauth_mech=LOGIN\n");
     assert_eq!(ask(4712, 1, &cookie), user);
     assert_eq!(ask(4712, 1, &cookie), "FAIL\t9\n", "it was taken");
+}
+
+#[test]
+fn a_client_with_the_scope_of_its_user_learns_about_no_other_account() {
+    let ask = |scope: Scope, told: Option<Told>| {
+        let mut peer = Peer::new(LookupConversation::userdb(settings(), scope));
+        peer.send("VERSION\t1\t1\nUSER\t1\tanna@example.org\tservice=lmtp\n");
+        peer.tell(0, told)
+    };
+    assert_eq!(ask(Scope::OfUser(5000), yes()), USER_2_3);
+    assert_eq!(ask(Scope::OfUser(5001), yes()), format!("FAIL\t1\treason={OUT_OF_SCOPE}\n"));
+    // Mail to an address without an account still bounces.
+    assert_eq!(ask(Scope::OfUser(5001), told(Err(No::UnknownLogin.into()))), "NOTFOUND\t1\n");
+    assert!(ask(Scope::OfUser(5001), None).starts_with("FAIL\t1\treason=Temporary"));
+
+    let mut peer = Peer::new(LookupConversation::master(settings(), Scope::OfUser(5000), Arc::default()));
+    peer.send("VERSION\t1\t1\n");
+    assert_eq!(peer.send("LIST\t3\tuser=*\tservice=doveadm\n"), "DONE\t3\tfail\n");
+    assert_eq!(peer.send("CACHE-FLUSH\t4\n"), format!("FAIL\t4\treason={OUT_OF_SCOPE}\n"));
+    assert!(peer.asked.is_empty());
 }
 
 #[test]
@@ -221,7 +241,7 @@ fn requests_of_other_sockets_and_malformed_lines_close_the_connection() {
         assert!(peer.asked.is_empty());
     }
     for lines in ["VERSION\t2\t0\n", "USER\t1\tanna@example.org\tservice=lmtp\n"] {
-        let mut peer = Peer::new(LookupConversation::userdb(settings()));
+        let mut peer = Peer::new(LookupConversation::userdb(settings(), Scope::All));
         peer.send(lines);
         assert!(peer.closed, "{lines}");
     }

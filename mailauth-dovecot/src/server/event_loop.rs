@@ -8,7 +8,8 @@ use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 use std::collections::{BTreeSet, HashMap};
-use std::os::fd::OwnedFd;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -164,7 +165,9 @@ impl EventLoop {
             return self
                 .complain(|| tracing::warn!(dialect, max, "a client was turned away: too many connections are open"));
         }
-        let conversation = match (listening.dialect.begin)() {
+        let begun = (listening.scope_of)(socket.as_fd())
+            .and_then(|scope| (listening.dialect.begin)(scope).map_err(io::Error::other));
+        let conversation = match begun {
             Ok(conversation) => conversation,
             Err(error) => {
                 self.shared.open.fetch_sub(1, Ordering::Relaxed);

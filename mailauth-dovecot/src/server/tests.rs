@@ -80,8 +80,8 @@ fn story(max_connections: usize) -> Story {
     let path = folder.path().join("socket");
     let (sender, waiting) = channel();
     let mut server = Server::start(Arc::new(Kept(Mutex::new(sender))), 2, max_connections).unwrap();
-    let dialect = Dialect::new("lines", || Ok(Box::new(Lines { last: 0, open: 0 })));
-    server.listen(UnixListener::bind(&path).unwrap().into(), &dialect).unwrap();
+    let dialect = Dialect::new("lines", |_| Ok(Box::new(Lines { last: 0, open: 0 })));
+    server.listen(UnixListener::bind(&path).unwrap().into(), &dialect, Scope::all).unwrap();
     Story { server, dialect, path, waiting, _folder: folder }
 }
 
