@@ -1,6 +1,6 @@
 //! A listening socket and the threads that accept connections on it.
 //!
-//! A few threads wait in `accept`. The kernel wakes exactly one of them for a connection. That thread usually finds the
+//! Some threads wait in `accept`. The kernel wakes exactly one of them for a connection. That thread usually finds the
 //! request there already, does the work, answers and waits again: one thread and five system calls for a login, in
 //! addition to those of the database. Whatever does not go so smoothly is passed on to other threads.
 //!
