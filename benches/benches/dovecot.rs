@@ -228,16 +228,17 @@ fn measure(server: &Server, task: Task, people: &People, length: Length) -> Figu
             ordinary
         }
     };
-    let used = cost() - before;
+    // Workers of Dovecot may end meanwhile, and their time is not counted then.
+    let used = cost().checked_sub(before).filter(|_| storm.is_none());
     for outcome in [Some(&outcome), storm.as_ref()].into_iter().flatten() {
         assert_eq!(outcome.wrong, 0, "{} answered wrongly, so its figures are meaningless", server.name);
     }
-    let each = used.as_secs_f64() * 1e6 / outcome.micros.len() as f64;
+    let each = |used: Duration| used.as_secs_f64() * 1e6 / outcome.micros.len() as f64;
     Figures {
         rate: outcome.rate(),
         p50: outcome.percentile(0.50),
         p99: outcome.percentile(0.99),
-        cost: if storm.is_some() { f64::NAN } else { each },
+        cost: used.map_or(f64::NAN, each),
         storm: storm.map_or(f64::NAN, |storm| storm.rate()),
     }
 }

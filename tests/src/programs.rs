@@ -2,6 +2,7 @@
 
 use crate::process::run;
 use crate::scratch::User;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -74,8 +75,17 @@ fn build() -> PathBuf {
     if folder.ends_with("release") {
         cargo.arg("--release");
     }
+    // cargo describes the package of the running test by variables. The build script of ring would be run again for other
+    // values, and with it everything that uses it would be compiled again.
+    let described = std::env::vars_os().map(|(name, _)| name);
+    described.filter(|name| is_of_package(name)).for_each(|name| drop(cargo.env_remove(name)));
     run(cargo.current_dir(workspace()).env("CARGO_TARGET_DIR", target()));
     folder
+}
+
+/// Returns true for the variables by which cargo describes a package.
+fn is_of_package(name: &OsStr) -> bool {
+    ["CARGO_MANIFEST_", "CARGO_PKG_"].iter().any(|prefix| name.as_encoded_bytes().starts_with(prefix.as_bytes()))
 }
 
 /// Returns the folder in which cargo has put the running test: .../target/debug of
