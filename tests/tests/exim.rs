@@ -20,6 +20,8 @@ mod own_names;
 #[path = "readme/page.rs"]
 #[allow(dead_code, reason = "tests/readme.rs uses all of it")]
 mod page;
+#[path = "exim/ports.rs"]
+mod ports;
 #[path = "exim/recipients.rs"]
 mod recipients;
 #[path = "exim/senders.rs"]

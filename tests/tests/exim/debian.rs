@@ -2,6 +2,7 @@
 
 use crate::in_each_form;
 use crate::page::page;
+use crate::ports::mail_programs_log_in;
 use crate::site::Site;
 use mailauth_tests::exim::Form;
 use mailauth_tests::people::PASSWORD;
@@ -54,8 +55,7 @@ fn route(site: &Site, address: &str) -> (Option<i32>, String) {
 
 fn debians_configuration_serves_the_accounts(form: Form) {
     let site = set_up(form, false);
-    let ports = site.exim.run(&["-bP", "daemon_smtp_ports", "tls_on_connect_ports"], "").said;
-    assert_eq!(ports, "daemon_smtp_ports = 25 : 465 : 587\ntls_on_connect_ports = 465\n");
+    mail_programs_log_in(&site);
     for (address, router) in [
         ("info@example.org", "router = mailauth_mailboxes, transport = mailauth_mailbox"),
         ("whoever@catch.example", "router = mailauth_mailboxes, transport = mailauth_mailbox"),

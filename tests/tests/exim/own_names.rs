@@ -1,6 +1,7 @@
 //! Mail for the names of the host itself, and the ports for mail programs.
 
 use crate::in_each_form;
+use crate::ports::mail_programs_log_in;
 use crate::site::Site;
 use mailauth_tests::exim::Form;
 use mailauth_tests::people::PASSWORD;
@@ -31,8 +32,7 @@ fn mail_for_the_host_goes_to_aliases_and_system_users(form: Form) {
     ] {
         assert_eq!(site.reply_to_stranger(port, recipient), reply, "{recipient} on port {port}");
     }
-    let ports = site.exim.run(&["-bP", "daemon_smtp_ports", "tls_on_connect_ports"], "").said;
-    assert_eq!(ports, "daemon_smtp_ports = 25 : 465 : 587\ntls_on_connect_ports = 465\n");
+    mail_programs_log_in(&site);
 
     // A program of the host sends to root without a domain, as cron does, while the daemon is down.
     site.stop_daemon();
