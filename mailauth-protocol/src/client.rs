@@ -98,7 +98,7 @@ impl Client {
     }
 
     /// Looks the user of [`Client::trusting`] up in `/etc/passwd` now, and not again for each request, until a process of
-    /// another user listens on the socket. This is for a client that is made anew after that file has changed.
+    /// another user listens on the socket. This is for a program that creates a new client after that file has changed.
     #[must_use]
     pub fn knowing_user(mut self) -> Self {
         for endpoint in [Some(&mut self.endpoint), self.other.as_mut()].into_iter().flatten() {
