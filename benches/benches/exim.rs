@@ -252,6 +252,10 @@ impl Way<'_> {
                  server_condition = {condition}\n  server_set_id = $auth2\n"
             ),
         );
+        if let (Some(Daemon::Mailauth(_)), Some(accounts)) = (&daemon, self.accounts) {
+            let client = format!("[client]\nsocket = \"{}\"\nfallback = \"none\"\n", MailHost::SOCKET);
+            exim.write("/etc/mailauth/mailauth.toml", &(accounts.config() + &client));
+        }
         exim.start();
         Contestant { name: self.name, exim, daemon, _host: host }
     }

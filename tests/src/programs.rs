@@ -77,8 +77,9 @@ fn build() -> PathBuf {
     }
     // cargo describes the package of the running test by variables. The build script of ring would be run again for other
     // values, and with it everything that uses it would be compiled again.
-    let described = std::env::vars_os().map(|(name, _)| name);
-    described.filter(|name| is_of_package(name)).for_each(|name| drop(cargo.env_remove(name)));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_of_package(name)) {
+        cargo.env_remove(name);
+    }
     run(cargo.current_dir(workspace()).env("CARGO_TARGET_DIR", target()));
     folder
 }
