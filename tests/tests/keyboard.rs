@@ -245,8 +245,9 @@ fn terminal(
     environment: &[(&str, &str)],
     dialogue: &[(&str, &str)],
 ) -> String {
-    let mut command = Command::new("setsid");
-    command.args(["--ctty", "--wait"]).arg(program("mailauth"));
+    // A shell lets programs ignore the key for interrupting if it starts them in the background.
+    let mut command = Command::new("env");
+    command.args(["--default-signal=INT", "setsid", "--ctty", "--wait"]).arg(program("mailauth"));
     command.arg("--config").arg(accounts.config_path()).args(arguments);
     command.env("TERM", "xterm").env_remove("NO_COLOR").envs(environment.iter().copied());
     on_a_terminal(command, dialogue).1
