@@ -2,12 +2,15 @@
 //!
 //! A login process of Dovecot passes its process id, the id of its request and the cookie of its connection to a mail
 //! process, which is started for the login and asks for the account by REQUEST. Each login is given out once.
+//!
+//! Several connections may have the same process id: when a login process connects again, the end of its previous
+//! connection may be noticed later than the new one. The cookies tell them apart. Dovecot refuses the second one.
 
 use crate::settings::Cookie;
 use mailauth_core::account::Account;
 use mailauth_core::sync::Mutex;
 use std::collections::VecDeque;
-use std::collections::hash_map::{Entry, HashMap};
+use std::collections::hash_map::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,11 +20,15 @@ pub(crate) const KEPT: Duration = Duration::from_secs(150);
 /// Maximum number of logins that are kept for one connection. Of more, the oldest are dropped.
 const MAX_KEPT: usize = 10_000;
 
+/// Maximum number of connections with the same process id.
+const MAX_OF_PROCESS: usize = 16;
+
 /// The login connections of one server process, with the logins that succeeded on them. Shared by the conversations
 /// with login processes and with mail processes.
 #[derive(Debug, Default)]
 pub struct FinishedLogins {
-    connections: Mutex<HashMap<u32, Connection>>,
+    /// By process id.
+    connections: Mutex<HashMap<u32, Vec<Connection>>>,
 }
 
 #[derive(Debug)]
@@ -50,25 +57,25 @@ pub(crate) struct FinishedLogin {
 pub(crate) struct LoginConnection {
     registry: Arc<FinishedLogins>,
     cpid: u32,
+    cookie: Cookie,
 }
 
 impl FinishedLogins {
-    /// Begins a login connection. Returns `None` if there is one with this process id.
+    /// Begins a login connection. Returns `None` if there are too many with this process id.
     pub(crate) fn open(self: &Arc<Self>, cpid: u32, cookie: &Cookie) -> Option<LoginConnection> {
-        match self.connections.lock().entry(cpid) {
-            Entry::Occupied(_) => return None,
-            Entry::Vacant(place) => {
-                let cookie = cookie.clone();
-                place.insert(Connection { cookie, logins: HashMap::new(), ages: VecDeque::new() });
-            }
+        let mut connections = self.connections.lock();
+        let of_process = connections.entry(cpid).or_default();
+        if of_process.len() >= MAX_OF_PROCESS {
+            return None;
         }
-        Some(LoginConnection { registry: Arc::clone(self), cpid })
+        of_process.push(Connection { cookie: cookie.clone(), logins: HashMap::new(), ages: VecDeque::new() });
+        Some(LoginConnection { registry: Arc::clone(self), cpid, cookie: cookie.clone() })
     }
 
     /// Takes the login with this process id and id, once, if the cookie is that of its connection.
     pub(crate) fn take(&self, cpid: u32, id: u32, cookie: &[u8], now: Instant) -> Option<FinishedLogin> {
         let mut connections = self.connections.lock();
-        let connection = connections.get_mut(&cpid).filter(|connection| connection.cookie.matches(cookie))?;
+        let connection = connections.get_mut(&cpid)?.iter_mut().find(|connection| connection.cookie.matches(cookie))?;
         let login = connection.logins.remove(&id)?;
         (now.saturating_duration_since(login.at) < KEPT).then_some(login)
     }
@@ -98,13 +105,25 @@ impl LoginConnection {
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut Connection) -> T) -> Option<T> {
-        self.registry.connections.lock().get_mut(&self.cpid).map(change)
+        let mut connections = self.registry.connections.lock();
+        let mut of_process = connections.get_mut(&self.cpid)?.iter_mut();
+        of_process.find(|connection| self.is(connection)).map(change)
+    }
+
+    fn is(&self, connection: &Connection) -> bool {
+        connection.cookie.matches(self.cookie.expose().as_bytes())
     }
 }
 
 impl Drop for LoginConnection {
     fn drop(&mut self) {
-        self.registry.connections.lock().remove(&self.cpid);
+        let mut connections = self.registry.connections.lock();
+        if let Some(of_process) = connections.get_mut(&self.cpid) {
+            of_process.retain(|connection| !self.is(connection));
+            if of_process.is_empty() {
+                connections.remove(&self.cpid);
+            }
+        }
     }
 }
 
@@ -154,7 +173,6 @@ mod tests {
         let cookie = Cookie::random().unwrap();
         let begin = Instant::now();
         let connection = finished.open(7, &cookie).unwrap();
-        assert!(finished.open(7, &cookie).is_none(), "the first one lives");
         connection.keep(1, login(begin));
         connection.keep(2, login(begin));
         // The id is used again.
@@ -165,7 +183,27 @@ mod tests {
         assert!(finished.take(7, 1, cookie.expose().as_bytes(), begin + KEPT).is_none());
         assert!(finished.take(7, 2, cookie.expose().as_bytes(), begin + KEPT).is_some());
         drop(connection);
-        assert!(finished.open(7, &cookie).is_some());
+        assert!(finished.connections.lock().is_empty());
+    }
+
+    #[test]
+    fn connections_of_one_process_are_told_apart_by_their_cookies() {
+        let finished = Arc::new(FinishedLogins::default());
+        let (first, second) = (Cookie::random().unwrap(), Cookie::random().unwrap());
+        let now = Instant::now();
+        let old = finished.open(7, &first).unwrap();
+        let new = finished.open(7, &second).unwrap();
+        old.keep(1, login(now));
+        new.keep(1, login(now));
+        drop(old);
+        assert!(finished.take(7, 1, first.expose().as_bytes(), now).is_none(), "it ended with its connection");
+        assert!(finished.take(7, 1, second.expose().as_bytes(), now).is_some());
+
+        let more = || finished.open(7, &Cookie::random().unwrap());
+        let many: Vec<_> = (1..MAX_OF_PROCESS).map(|_| more().expect("a connection")).collect();
+        assert!(more().is_none(), "there is a limit");
+        drop(many);
+        assert!(more().is_some());
     }
 
     #[test]

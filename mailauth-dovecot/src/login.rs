@@ -141,8 +141,8 @@ impl LoginConversation {
             (Phase::Cpid { minor }, LoginLine::Cpid(cpid)) => {
                 if let Some(finished) = &self.finished {
                     let connection = finished.open(cpid, &self.cookie);
-                    let is_used = Malformed("another login process with the same CPID is connected");
-                    self.connection = Some(connection.ok_or(is_used)?);
+                    let too_many = Malformed("the login process has too many connections with the same CPID");
+                    self.connection = Some(connection.ok_or(too_many)?);
                 }
                 self.phase = Phase::Requests { minor };
             }
