@@ -194,7 +194,7 @@ fn native<'a>(accounts: &'a Accounts, name: &str) -> Way<'a> {
             // It opens the file for writing, as Exim's user.
             run(Command::new("sh")
                 .args(["-c", "chmod a+rwx \"$0\" && chmod a+rw \"$1\"*"])
-                .arg(accounts.folder())
+                .arg(file.parent().expect("its folder"))
                 .arg(&file));
             ("sqlite", r"'\{sha1\}' || SUBSTR(password, 6)", format!("sqlite_dbfile = {}\n", file.display()))
         }
@@ -248,6 +248,7 @@ impl Way<'_> {
             "/etc/exim4/exim4.conf",
             &format!(
                 "primary_hostname = mail.example\ntls_advertise_hosts =\nsmtp_accept_max = 100\nqueue_only\n{main}\
+                 begin acl\nremember_login:\n  accept set acl_c_login = $acl_arg1\n\
                  begin authenticators\nplain:\n  driver = plaintext\n  public_name = PLAIN\n  server_prompts = :\n  \
                  server_condition = {condition}\n  server_set_id = $auth2\n"
             ),
