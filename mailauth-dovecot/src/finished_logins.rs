@@ -75,8 +75,7 @@ impl FinishedLogins {
     /// Takes the login with this process id and id, once, if the cookie is that of its connection.
     pub(crate) fn take(&self, cpid: u32, id: u32, cookie: &[u8], now: Instant) -> Option<FinishedLogin> {
         let mut connections = self.connections.lock();
-        let connection = connections.get_mut(&cpid)?.iter_mut().find(|connection| connection.cookie.matches(cookie))?;
-        let login = connection.logins.remove(&id)?;
+        let login = with_cookie(&mut connections, cpid, cookie)?.logins.remove(&id)?;
         (now.saturating_duration_since(login.at) < KEPT).then_some(login)
     }
 }
@@ -106,12 +105,7 @@ impl LoginConnection {
 
     fn with<T>(&self, change: impl FnOnce(&mut Connection) -> T) -> Option<T> {
         let mut connections = self.registry.connections.lock();
-        let mut of_process = connections.get_mut(&self.cpid)?.iter_mut();
-        of_process.find(|connection| self.is(connection)).map(change)
-    }
-
-    fn is(&self, connection: &Connection) -> bool {
-        connection.cookie.matches(self.cookie.expose().as_bytes())
+        with_cookie(&mut connections, self.cpid, self.cookie.expose().as_bytes()).map(change)
     }
 }
 
@@ -119,12 +113,21 @@ impl Drop for LoginConnection {
     fn drop(&mut self) {
         let mut connections = self.registry.connections.lock();
         if let Some(of_process) = connections.get_mut(&self.cpid) {
-            of_process.retain(|connection| !self.is(connection));
+            of_process.retain(|connection| !connection.cookie.matches(self.cookie.expose().as_bytes()));
             if of_process.is_empty() {
                 connections.remove(&self.cpid);
             }
         }
     }
+}
+
+/// Returns the connection with this process id and cookie.
+fn with_cookie<'c>(
+    connections: &'c mut HashMap<u32, Vec<Connection>>,
+    cpid: u32,
+    cookie: &[u8],
+) -> Option<&'c mut Connection> {
+    connections.get_mut(&cpid)?.iter_mut().find(|connection| connection.cookie.matches(cookie))
 }
 
 impl Connection {
