@@ -45,7 +45,7 @@ impl Settings {
             rules: config.password.rules.clone(),
             parallel: config.password.parallel,
             pool: config.database.pool,
-            is_remote: config.database.url.is_remote(),
+            is_remote: config.database.url.server().is_some(),
             keeps_rows: config.cache.keeps_accounts(),
             dovecot: config.dovecot.clone(),
             kept: Protocol::sockets(config).map(|(protocol, socket)| (protocol, socket.clone())).collect(),

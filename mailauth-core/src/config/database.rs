@@ -143,11 +143,6 @@ impl DatabaseUrl {
         }
     }
 
-    /// Returns true if statements are sent to a server, and false if a file is read.
-    pub fn is_remote(&self) -> bool {
-        !matches!(self, DatabaseUrl::Sqlite { .. })
-    }
-
     /// Returns the scheme of the URL.
     pub fn scheme(&self) -> &'static str {
         match self {

@@ -91,10 +91,7 @@ impl Access {
         gid: u32,
         supplementary: impl FnOnce() -> io::Result<Vec<u32>>,
     ) -> io::Result<Result<PeerRights, Refused>> {
-        let may_connect = self.users.contains(&uid)
-            || self.groups.contains(&gid)
-            || !self.groups.is_empty() && supplementary()?.iter().any(|group| self.groups.contains(group));
-        if !may_connect {
+        if !is_among(&self.users, &self.groups, uid, gid, supplementary)? {
             return Ok(Err(Refused { uid, gid }));
         }
         let may = |list: &Option<Vec<u32>>| list.as_ref().is_none_or(|users| users.contains(&uid));
@@ -102,6 +99,22 @@ impl Access {
         let manage = uid == 0 || uid == self.own;
         Ok(Ok(PeerRights { enumerate: may(&self.enumerate), passwd: may(&self.passwd), clear, manage }))
     }
+}
+
+/// Returns true if a peer is one of `users`, or a member of one of `groups`.
+///
+/// # Errors
+/// Fails if `supplementary` does.
+pub(super) fn is_among(
+    users: &[u32],
+    groups: &[u32],
+    uid: u32,
+    gid: u32,
+    supplementary: impl FnOnce() -> io::Result<Vec<u32>>,
+) -> io::Result<bool> {
+    Ok(users.contains(&uid)
+        || groups.contains(&gid)
+        || !groups.is_empty() && supplementary()?.iter().any(|group| groups.contains(group)))
 }
 
 /// Returns the supplementary groups of the peer.

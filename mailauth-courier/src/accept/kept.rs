@@ -94,8 +94,8 @@ impl KeptListener {
             listen(&socket, BACKLOG).map_err(io::Error::from).map_err(failed)?;
             Ok(Socket::Given(socket))
         };
-        let owner = config.user.as_deref().map(|name| user_id(protocol.key(), name)).transpose()?;
-        let group = config.group.as_deref().map(|name| group_id(protocol.key(), name)).transpose()?;
+        let owner = || config.user.as_deref().map(|name| user_id(protocol.key(), name)).transpose();
+        let group = || config.group.as_deref().map(|name| group_id(protocol.key(), name)).transpose();
         let socket = match (passed.map_err(failed)?, &config.address) {
             (Some(socket), _) => given(socket)?,
             (None, ListenAddress::Tcp(port)) => given(TcpListener::bind(port).map_err(failed)?.into())?,
@@ -103,8 +103,8 @@ impl KeptListener {
                 let spec = SocketSpec {
                     path: path.clone(),
                     mode: config.mode,
-                    group: group.map(|group| group.to_string()),
-                    owner,
+                    group: group()?.map(|group| group.to_string()),
+                    owner: owner()?,
                     user: None,
                     kind: SocketKind::Kept,
                 };
@@ -113,7 +113,7 @@ impl KeptListener {
         };
         let lookups = match (protocol, &config.address) {
             (Protocol::Userdb | Protocol::Master, ListenAddress::Unix(path)) => {
-                Some(SocketFile { path: path.clone(), mode: config.mode, owner, group })
+                Some(SocketFile { path: path.clone(), mode: config.mode, owner: owner()?, group: group()? })
             }
             _ => None,
         };

@@ -4,7 +4,7 @@
 //! process's user, the owner and the members of the group may look up all accounts, and other users those with their own
 //! uid. In Dovecot that holds for its sockets of mode 0666, such as `auth-userdb`.
 
-use super::access::peer_groups;
+use super::access::{is_among, peer_groups};
 use mailauth_core::credentials::peer_credentials;
 use mailauth_dovecot::Scope;
 use rustix::process::{getegid, geteuid};
@@ -72,8 +72,8 @@ impl FileRights {
         gid: u32,
         supplementary: impl FnOnce() -> io::Result<Vec<u32>>,
     ) -> io::Result<Scope> {
-        let is_named = [0, geteuid().as_raw(), self.owner].contains(&uid) || gid == self.group;
-        let all = is_named || supplementary()?.contains(&self.group);
+        let users = [0, geteuid().as_raw(), self.owner];
+        let all = is_among(&users, &[self.group], uid, gid, supplementary)?;
         Ok(if all { Scope::All } else { Scope::OfUser(uid) })
     }
 }
