@@ -30,6 +30,8 @@ done
 
 /// Tests logins with implicit TLS on port 465 and with STARTTLS on port 587. The daemon of the site goes on.
 pub fn mail_programs_log_in(site: &Site) {
+    let ports = site.exim.run(&["-bP", "daemon_smtp_ports", "tls_on_connect_ports"], "").said;
+    assert_eq!(ports, "daemon_smtp_ports = 25 : 465 : 587\ntls_on_connect_ports = 465\n");
     let mut command = site.host.command("unshare");
     command.args(["--net", "sh", "-ec", LOGINS]).arg("/var/spool/exim4/exim-ports.pid");
     command.env("AUTHORITY", &site.exim.certificates().authority).env("RIGHT", PASSWORD);
